@@ -1,0 +1,1 @@
+//! Evidence, policy and verification of SGX quotes; no SGX hardware needed.

@@ -1,0 +1,1 @@
+//! The untrusted side: loader, backends (simulated processor, hardware), host-call server.

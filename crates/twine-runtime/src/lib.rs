@@ -1,0 +1,1 @@
+//! The WebAssembly runtime: Wasmtime, the sealed compilation cache, limits and trap reports.

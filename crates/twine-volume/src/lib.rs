@@ -1,0 +1,1 @@
+//! The encrypted, crash-safe volume.

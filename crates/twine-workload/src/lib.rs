@@ -1,0 +1,1 @@
+//! The workload: manifest, canonical form, digest.
