@@ -1,0 +1,254 @@
+//! The host calls: one list from which numbers, types, dispatch and documentation derive.
+
+use crate::wire::{HostCall, MAX_WORDS, Status, Words};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name { $($(#[$field_doc])* pub $field: u64),* }
+
+        impl Words for $name {
+            const COUNT: usize = { const NAMES: &[&str] = &[$(stringify!($field)),*]; NAMES.len() };
+            #[allow(unused_mut, unused_assignments, reason = "some have no fields")]
+            fn to_words(&self) -> [u64; MAX_WORDS] {
+                let mut words = [0; MAX_WORDS];
+                let mut slots = words.iter_mut();
+                $(if let Some(slot) = slots.next() { *slot = self.$field; })*
+                let _ = slots;
+                words
+            }
+            #[allow(unused_mut, unused_variables, reason = "some have no fields")]
+            fn from_words(words: &[u64; MAX_WORDS]) -> Self {
+                let mut words = words.iter().copied();
+                Self { $($field: words.next().unwrap_or_default()),* }
+            }
+        }
+        const _: () = assert!($name::COUNT <= MAX_WORDS);
+    };
+}
+
+macro_rules! calls {
+    ($(
+        $(#[$doc:meta])*
+        $number:literal $name:ident as $method:ident { $($(#[$rdoc:meta])* $field:ident),* }
+            => $reply:ident { $($(#[$adoc:meta])* $answer:ident),* }
+    )*) => {
+        /// The calls by number.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u64)]
+        pub enum Call { $($(#[$doc])* $name = $number),* }
+
+        impl Call {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &[Call] = &[$(Call::$name),*];
+
+            /// The call of a request's first word.
+            pub fn from_word(word: u64) -> Option<Self> {
+                match word { $($number => Some(Self::$name),)* _ => None }
+            }
+
+            /// Its name in statistics and traces.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($method)),* }
+            }
+
+            /// How many words its request has.
+            pub const fn request_words(self) -> usize {
+                match self { $(Self::$name => $name::COUNT),* }
+            }
+        }
+
+        $(
+            words! { $(#[$doc])* $name { $($(#[$rdoc])* $field),* } }
+            words! {
+                #[doc = concat!("The reply to [`", stringify!($name), "`].")]
+                $reply { $($(#[$adoc])* $answer),* }
+            }
+            impl HostCall for $name {
+                const CALL: Call = Call::$name;
+                type Reply = $reply;
+            }
+        )*
+
+        /// The host's side: one method per call. `data` is the request's bytes; what a reply carries as bytes goes
+        /// to `out`, which the server clips to what the request allows.
+        pub trait Server {
+            $(
+                $(#[$doc])*
+                fn $method(&mut self, request: $name, data: &[u8], out: &mut [u8])
+                    -> Result<($reply, usize), Status>;
+            )*
+        }
+
+        /// Calls the method that `call` names. `Err` is the status of the reply; the `usize` counts the bytes in `out`.
+        pub fn dispatch<S: Server + ?Sized>(
+            server: &mut S, call: Call, words: &[u64; MAX_WORDS], data: &[u8], out: &mut [u8],
+        ) -> Result<([u64; MAX_WORDS], usize, usize), Status> {
+            match call {
+                $(Call::$name => {
+                    let (reply, bytes) = server.$method($name::from_words(words), data, out)?;
+                    Ok((reply.to_words(), $reply::COUNT, bytes))
+                }),*
+            }
+        }
+
+        /// How many words the reply to `call` has.
+        pub const fn reply_words(call: Call) -> usize {
+            match call { $(Call::$name => $reply::COUNT),* }
+        }
+    };
+}
+
+calls! {
+    /// Asks for the run request ([`crate::run`]): what the host wants done. Bytes back: at most `max` from `offset`.
+    /// The enclave checks the measured part against CONFIGID and believes nothing else of it.
+    1 RunRequest as run_request { /// First byte.
+        offset, /// Most bytes of the answer.
+        max } => RunRequestReply { /// Size of the whole.
+        total }
+    /// Asks for the module's bytes. The enclave hashes its own copy; a size that changes between two calls ends the run.
+    2 ReadModule as read_module { /// First byte.
+        offset, /// Most bytes of the answer.
+        max } => ReadModuleReply { /// Size of the whole.
+        total }
+    /// Standard input: blocks until there is at least one byte, none is the end. The bytes are the host's choice.
+    3 ReadStdin as read_stdin { /// Most bytes of the answer.
+        max } => ReadStdinReply {}
+    /// Writes the request's bytes to a [`Stream`]. The enclave may not conclude that anybody saw them.
+    4 Write as write { /// A [`Stream`].
+        stream } => WriteReply {}
+    /// Waits for standard input or a time. The enclave may not conclude that the time has passed.
+    5 Wait as wait { /// 1: return when standard input can be read.
+        stdin, /// Nanoseconds to wait at most; `u64::MAX`: no limit.
+        timeout } => WaitReply { /// 1: standard input can be read (or has ended).
+        stdin }
+    /// The host's clocks in nanoseconds. Monotonicity is the enclave's own doing.
+    6 Clock as clock {} => ClockReply { /// CLOCK_MONOTONIC.
+        monotonic, /// CLOCK_REALTIME since 1970-01-01 UTC.
+        realtime }
+    /// Looks up a sealed artefact by the request's bytes (32, a name without meaning to the host).
+    7 CacheGet as cache_get { /// First byte.
+        offset, /// Most bytes of the answer.
+        max } => CacheGetReply { /// Size of the whole.
+        total }
+    /// Stores a piece of a sealed artefact: the request's first 32 bytes name it, the rest goes to `offset`. The piece
+    /// that ends at `total` makes it visible, all at once.
+    8 CachePut as cache_put { /// Where the piece goes.
+        offset, /// Size of the whole.
+        total } => CachePutReply {}
+    /// Long work goes on; for a person who watches. No answer is needed.
+    9 Progress as progress { /// A [`Stage`].
+        stage, /// How much is done.
+        done, /// Of how much; 0: unknown.
+        total } => ProgressReply {}
+    /// Asks for one more thread to enter. Any entry at a free TCS takes the next of the enclave's own queue.
+    10 Spawn as spawn {} => SpawnReply {}
+    /// Sleeps until [`Wake`] for this slot or the timeout; a hint, the enclave looks at its own memory afterwards.
+    11 Park as park { /// Thread slot.
+        slot, /// Nanoseconds; `u64::MAX`: no limit.
+        timeout } => ParkReply {}
+    /// Wakes the parked thread of a slot; may come before it parks.
+    12 Wake as wake { /// Thread slot.
+        slot } => WakeReply {}
+    /// Restricts the EPC permissions of pages (EMODPR by SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS) and sets the mapping's.
+    /// The enclave EACCEPTs each page and so proves it.
+    13 Restrict as restrict { /// First byte, from the enclave's base.
+        offset, /// Bytes.
+        length, /// New EPCM permissions: 1 R, 2 W, 4 X.
+        permissions, /// Permissions of the mapping.
+        mapping } => RestrictReply {}
+    /// Changes pages to PT_TRIM (SGX_IOC_ENCLAVE_MODIFY_TYPES); the enclave EACCEPTs each.
+    14 Trim as trim { /// First byte, from the enclave's base.
+        offset, /// Bytes.
+        length } => TrimReply {}
+    /// Removes trimmed and accepted pages (SGX_IOC_ENCLAVE_REMOVE_PAGES); the range may be used again.
+    15 Remove as remove { /// First byte, from the enclave's base.
+        offset, /// Bytes.
+        length } => RemoveReply {}
+    /// The run's end as the enclave tells it: an [`Outcome`] and its code; the request's bytes are a message for a person.
+    16 Finish as finish { /// An [`Outcome`].
+        outcome, /// Exit status of the guest, where there is one.
+        code, /// Pages committed at this moment.
+        pages, /// Most pages committed at any time.
+        peak_pages } => FinishReply {}
+    /// A phase of the start-up is over; the host takes the time.
+    17 Phase as phase { /// A [`StartPhase`].
+        phase } => PhaseReply {}
+}
+
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $value:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u64)]
+        pub enum $name { $($(#[$vdoc])* $variant = $value),* }
+
+        impl $name {
+            /// The variant of a word.
+            pub fn from_word(word: u64) -> Option<Self> {
+                match word { $($value => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Where [`Write`] goes.
+    Stream {
+        /// The guest's standard output.
+        Stdout = 1,
+        /// The guest's standard error.
+        Stderr = 2,
+        /// The enclave's own diagnostics; production enclaves say only that they ended.
+        Log = 3,
+        /// `--trace`: one line per WASI call; debug enclaves only.
+        Trace = 4,
+    }
+}
+
+codes! {
+    /// What [`Progress`] is about.
+    Stage {
+        /// Reading the module.
+        Load = 1,
+        /// Compiling it.
+        Compile = 2,
+    }
+}
+
+codes! {
+    /// Phases of the start-up, each told when it is over.
+    StartPhase {
+        /// The enclave is initialised: relocated, memory, identity.
+        Launch = 1,
+        /// The runtime is there and the module is in the enclave.
+        Runtime = 2,
+        /// The module is compiled.
+        Compiled = 3,
+        /// The module came from the sealed cache.
+        Cached = 4,
+        /// The guest's first instruction is next.
+        GuestStart = 5,
+    }
+}
+
+codes! {
+    /// How a run ended; the command line turns it into an exit code.
+    Outcome {
+        /// The guest ended by itself; `code` is its exit status.
+        Exited = 1,
+        /// A WebAssembly trap.
+        Trapped = 2,
+        /// The fuel was used up.
+        OutOfFuel = 3,
+        /// The enclave honoured a request to stop.
+        Stopped = 4,
+        /// The module is malformed, invalid or asks for what is not there.
+        BadModule = 5,
+        /// The run request is malformed or contradicts CONFIGID.
+        Refused = 6,
+        /// The enclave could not go on.
+        Failed = 7,
+    }
+}
