@@ -1,1 +1,27 @@
-//! The workload: manifest, canonical form, digest.
+//! The workload: what a program runs as, and the identity that follows from it.
+//!
+//! Trusted code, linked into the enclave. A [`Workload`] holds everything that the enclave obeys; its canonical
+//! bytes are hashed into SGX's CONFIGID, which every report and quote carries and which sealing keys depend on.
+//! The host hands the bytes in and is believed in nothing: [`Candidate::parse`] takes only the one encoding of a
+//! valid workload, and [`Candidate::accept`] makes an [`Accepted`] only if the processor's own report of the enclave
+//! names the identity that those bytes have.
+//!
+//! `docs/workload.md` is the specification; `tests/vectors` its test vectors.
+
+#![forbid(unsafe_code)]
+
+mod canonical;
+mod describe;
+mod error;
+mod identity;
+mod rules;
+mod workload;
+
+pub use canonical::MAX_LEN;
+pub use describe::{Change, Field};
+pub use error::{Error, Result};
+pub use identity::{Accepted, Candidate, CheckedModule, Digest, sha256};
+pub use workload::{
+    Clock, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
+    NetworkAction, NetworkRule, Sha256, Stdio, Workload,
+};

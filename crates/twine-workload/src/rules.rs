@@ -1,0 +1,156 @@
+//! The rules that a workload keeps, so that two parties who read it cannot understand it differently.
+
+use core::fmt::Debug;
+
+use crate::{EnvValue, Error, Identity, MeasuredFile, Mount, MountSource, NetworkRule, Result, Workload};
+
+impl Workload {
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Identity::Owner { name, .. } = &self.identity {
+            check_name(name, || "identity.name".into())?;
+        }
+        for (i, arg) in self.args.iter().enumerate() {
+            require(!arg.contains('\0'), || format!("args[{i}]"), arg, NO_NUL)?;
+        }
+        self.check_env()?;
+        for (i, mount) in self.mounts.iter().enumerate() {
+            mount.check(i)?;
+        }
+        check_sorted("mounts", &self.mounts, |mount| &mount.guest)?;
+        self.check_volume_names()?;
+        for (i, rule) in self.network.iter().enumerate() {
+            rule.check(i)?;
+        }
+        check_sorted("network", &self.network, |rule| rule)
+    }
+
+    fn check_env(&self) -> Result<()> {
+        for (i, variable) in self.env.iter().enumerate() {
+            let name = &variable.name;
+            let good = !name.is_empty() && !name.contains(['=', '\0']);
+            require(
+                good,
+                || format!("env[{i}].name"),
+                name,
+                "a name is not empty and holds neither = nor NUL",
+            )?;
+            if let EnvValue::Fixed(value) = &variable.value {
+                require(!value.contains('\0'), || format!("env[{i}].value"), value, NO_NUL)?;
+            }
+        }
+        check_sorted("env", &self.env, |variable| &variable.name)
+    }
+
+    /// Two mounts of one volume would be two writers of one store.
+    fn check_volume_names(&self) -> Result<()> {
+        let mut seen = Vec::new();
+        for (i, mount) in self.mounts.iter().enumerate() {
+            if let MountSource::Volume { name, .. } = &mount.source {
+                let field = || format!("mounts[{i}].source.name");
+                require(!seen.contains(&name), field, name, "a volume is mounted once")?;
+                seen.push(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Mount {
+    fn check(&self, i: usize) -> Result<()> {
+        let below_root = self.guest.strip_prefix('/').unwrap_or_default();
+        let good = self.guest == "/" || is_normal(below_root);
+        let rule = "a guest path is absolute, without empty, . and .. components, a / at the end and NUL";
+        require(good, || format!("mounts[{i}].guest"), &self.guest, rule)?;
+        match &self.source {
+            MountSource::Volume { name, .. } => check_name(name, || format!("mounts[{i}].source.name")),
+            MountSource::Measured { files } => {
+                require(
+                    self.read_only,
+                    || format!("mounts[{i}].read_only"),
+                    false,
+                    "measured files never change",
+                )?;
+                check_files(files, i)
+            }
+            MountSource::Scratch { .. } | MountSource::InsecureHost => Ok(()),
+        }
+    }
+}
+
+fn check_files(files: &[MeasuredFile], mount: usize) -> Result<()> {
+    for (i, file) in files.iter().enumerate() {
+        let rule = "a file's path is relative, without empty, . and .. components and NUL";
+        require(
+            is_normal(&file.path),
+            || format!("mounts[{mount}].source.files[{i}].path"),
+            &file.path,
+            rule,
+        )?;
+    }
+    // By components: `a/b` comes before `a.b`, so that a file that is also another's directory is its neighbour.
+    let components = |file: &MeasuredFile| file.path.split('/').map(str::to_owned).collect::<Vec<_>>();
+    for (i, pair) in files.windows(2).enumerate() {
+        let [first, second] = pair else { continue };
+        let (first, second) = (components(first), components(second));
+        let field = || format!("mounts[{mount}].source.files[{}].path", i + 1);
+        require(first < second, field, second.join("/"), "files are sorted by path, and each stands once")?;
+        let rule = "a file is not a directory as well";
+        require(!second.starts_with(&first), field, second.join("/"), rule)?;
+    }
+    Ok(())
+}
+
+impl NetworkRule {
+    fn check(&self, i: usize) -> Result<()> {
+        let host = self.host.as_str();
+        let dns = |host: &str| {
+            host.len() <= 253
+                && host.split('.').all(|label| {
+                    (1..=63).contains(&label.len())
+                        && !label.starts_with('-')
+                        && !label.ends_with('-')
+                        && label
+                            .bytes()
+                            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
+                })
+        };
+        // An address has one spelling, else the same rule had several identities.
+        let address = host.parse::<core::net::IpAddr>().is_ok_and(|address| address.to_string() == host);
+        let rule = "a host is * for any, a DNS name in lower case, or an IP address in its shortest form";
+        require(host == "*" || address || dns(host), || format!("network[{i}].host"), host, rule)
+    }
+}
+
+fn check_name(name: &str, field: impl FnOnce() -> String) -> Result<()> {
+    let good = (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    require(good, field, name, "a name is 1 to 64 of a-z A-Z 0-9 . _ -")
+}
+
+/// Order that means nothing is fixed, and nothing stands twice.
+fn check_sorted<T, K: Ord + Debug + ?Sized>(list: &str, items: &[T], key: impl Fn(&T) -> &K) -> Result<()> {
+    for (i, pair) in items.windows(2).enumerate() {
+        let [first, second] = pair else { continue };
+        let (first, second) = (key(first), key(second));
+        require(
+            first < second,
+            || format!("{list}[{}]", i + 1),
+            second,
+            "entries are sorted, and each stands once",
+        )?;
+    }
+    Ok(())
+}
+
+fn is_normal(path: &str) -> bool {
+    !path.contains('\0') && path.split('/').all(|component| !matches!(component, "" | "." | ".."))
+}
+
+fn require(holds: bool, field: impl FnOnce() -> String, found: impl Debug, rule: &'static str) -> Result<()> {
+    if holds {
+        return Ok(());
+    }
+    Err(Error::Invalid { field: field(), found: format!("{found:?}"), rule })
+}
+
+const NO_NUL: &str = "a string that the guest sees holds no NUL";

@@ -1,0 +1,93 @@
+//! Workloads that the tests share.
+#![allow(dead_code, reason = "each test file uses some of them")]
+
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use twine_workload::{
+    Clock, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
+    NetworkAction, NetworkRule, Stdio, Workload, sha256,
+};
+
+/// The smallest module: magic and version.
+pub const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+pub fn minimal() -> Workload {
+    Workload::new(sha256(MODULE))
+}
+
+/// Every part, and every variant of every part.
+pub fn full() -> Workload {
+    let file = |path: &str, contents: &[u8]| MeasuredFile {
+        path: path.into(),
+        size: contents.len() as u64,
+        sha256: sha256(contents),
+    };
+    let volume = |name: &str, key, freshness| MountSource::Volume { name: name.into(), key, freshness };
+    let mount = |guest: &str, source, read_only| Mount { guest: guest.into(), source, read_only };
+    let rule = |action, host: &str, port| NetworkRule { action, host: host.into(), port };
+    Workload {
+        args: vec!["app".into(), "--level".into(), "é".into(), String::new()],
+        env: vec![
+            EnvVar { name: "LANG".into(), value: EnvValue::Fixed("C.UTF-8".into()) },
+            EnvVar { name: "TERM".into(), value: EnvValue::Passthrough },
+        ],
+        stdio: Stdio { stdin: false, stdout: true, stderr: false },
+        mounts: vec![
+            mount("/cache", MountSource::Scratch { bytes: 64 << 20 }, false),
+            mount("/data", volume("accounts", KeyPolicy::Signer, Freshness::Run), false),
+            mount("/host", MountSource::InsecureHost, true),
+            mount("/lib", MountSource::Measured { files: vec![file("a/b", b"1"), file("a.b", b"")] }, true),
+            mount("/log", volume("log", KeyPolicy::Enclave, Freshness::InsecureFile), false),
+            mount("/vault", volume("vault", KeyPolicy::Owner, Freshness::Service { key: [7; 32] }), true),
+        ],
+        network: vec![
+            rule(NetworkAction::Connect, "*", Some(443)),
+            rule(NetworkAction::Connect, "db.example.org", Some(5432)),
+            rule(NetworkAction::Listen, "::1", None),
+        ],
+        limits: Limits {
+            memory: 1 << 30,
+            table_elements: 10_000,
+            stack: 512 << 10,
+            descriptors: 64,
+            fuel: Some(u64::MAX),
+        },
+        clock: Clock::Denied,
+        diagnostics: false,
+        ..minimal()
+    }
+}
+
+pub fn owned() -> Workload {
+    let identity = Identity::Owner { key: owner_key(), name: "credit-scoring".into(), version: 3 };
+    Workload { identity, ..minimal() }
+}
+
+pub fn owner_key() -> [u8; 32] {
+    pair().public_key().as_ref().try_into().unwrap()
+}
+
+/// Canonical bytes with the owner's signature, made as docs/workload.md says and not with the crate's own code.
+pub fn sign(bytes: &[u8]) -> Vec<u8> {
+    let signature = pair().sign(&[b"twine/workload/1/signature\0", bytes].concat());
+    [bytes, signature.as_ref()].concat()
+}
+
+/// What the host hands to the enclave.
+pub fn presented(workload: &Workload) -> Vec<u8> {
+    let bytes = workload.to_bytes().unwrap();
+    if matches!(workload.identity, Identity::Owner { .. }) { sign(&bytes) } else { bytes }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+}
+
+/// The secret key of RFC 8032, section 7.1, test 1.
+fn pair() -> Ed25519KeyPair {
+    let seed = unhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+    Ed25519KeyPair::from_seed_unchecked(&seed).unwrap()
+}
