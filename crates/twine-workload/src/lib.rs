@@ -6,7 +6,8 @@
 //! valid workload, and [`Candidate::accept`] makes an [`Accepted`] only if the processor's own report of the enclave
 //! names the identity that those bytes have.
 //!
-//! `docs/workload.md` is the specification; `tests/vectors` its test vectors.
+//! `docs/workload.md` is the specification; `tests/vectors` its test vectors. With the feature `toml` (owner's and
+//! host's side, never in the enclave) the module [`manifest`] reads `twine.toml`, resolves files and signs workloads.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,8 @@ mod canonical;
 mod describe;
 mod error;
 mod identity;
+#[cfg(feature = "toml")]
+pub mod manifest;
 mod rules;
 mod workload;
 

@@ -1,0 +1,319 @@
+//! From a manifest and the files that it names to a workload.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    ClockWord, EnvEntry, FileError, FileErrorKind, FreshnessWord, IdentityTable, KeyWord, LimitsTable,
+    Manifest, MountKind, MountTable, NetworkTable,
+};
+use crate::{
+    Candidate, Clock, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
+    MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload, sha256,
+};
+
+/// A workload, and what the host needs to run it.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What the enclave will obey.
+    pub workload: Workload,
+    /// The module's bytes, if the manifest names a file.
+    pub module: Option<Vec<u8>>,
+    /// The owner's signature, if the manifest names a file.
+    pub signature: Option<Vec<u8>>,
+    /// Where the host keeps what stands behind a mount, by guest path; absolute.
+    pub paths: BTreeMap<String, PathBuf>,
+    /// When the host stops the guest.
+    pub timeout: Option<Duration>,
+}
+
+impl Resolved {
+    /// What the host hands to the enclave: canonical bytes, and the signature if there is one.
+    pub fn presented(&self) -> crate::Result<Vec<u8>> {
+        let mut bytes = self.workload.to_bytes()?;
+        bytes.extend(self.signature.iter().flatten());
+        Ok(bytes)
+    }
+
+    /// Checks [`Resolved::presented`] as the enclave will.
+    pub fn candidate(&self) -> crate::Result<Candidate> {
+        Candidate::parse(&self.presented()?)
+    }
+}
+
+impl Manifest {
+    /// Reads the files that the manifest names, relative ones below `base`, and makes the workload.
+    pub fn resolve(&self, base: &Path) -> Result<Resolved, FileError> {
+        let base =
+            std::path::absolute(base).map_err(|e| FileError::value("", e.to_string(), "name a directory"))?;
+        let paths: BTreeMap<_, _> = self.host.paths.iter().map(|(k, v)| (k.clone(), base.join(v))).collect();
+        let table = &self.workload;
+        let module =
+            self.host.module.as_ref().map(|path| read(&base.join(path), "host.module")).transpose()?;
+        let mut workload = Workload::new(self.module_digest(module.as_deref())?);
+        if let Some(identity) = &table.identity {
+            workload.identity = owner(identity)?;
+        }
+        workload.args.clone_from(&table.args);
+        workload.env = table.env.iter().map(|(name, entry)| variable(name, entry)).collect();
+        workload.stdio =
+            Stdio { stdin: table.stdio.stdin, stdout: table.stdio.stdout, stderr: table.stdio.stderr };
+        for (i, table) in table.mount.iter().enumerate() {
+            workload.mounts.push(mount(table, i, &paths)?);
+        }
+        workload.mounts.sort_by(|a, b| a.guest.cmp(&b.guest));
+        self.check_paths(&workload.mounts)?;
+        workload.network = network(&table.network)?;
+        workload.limits = limits(&table.limits);
+        workload.clock = match table.clock {
+            ClockWord::Host => Clock::Host,
+            ClockWord::Denied => Clock::Denied,
+        };
+        workload.diagnostics = table.diagnostics;
+        workload.to_bytes().map_err(rule_broken)?;
+        let signature = self.host.signature.as_ref().map(|path| read(&base.join(path), "host.signature"));
+        let timeout = self.host.timeout.as_deref().map(|text| {
+            humantime::parse_duration(text).map_err(|e| {
+                FileError::value("host.timeout", format!("found {text:?}: {e}"), "write it like \"30s\"")
+            })
+        });
+        Ok(Resolved {
+            workload,
+            module,
+            signature: signature.transpose()?,
+            paths,
+            timeout: timeout.transpose()?,
+        })
+    }
+
+    fn module_digest(&self, module: Option<&[u8]>) -> Result<Sha256, FileError> {
+        let found = module.map(sha256);
+        let Some(text) = &self.workload.module else {
+            return found.ok_or_else(|| {
+                let remedy = "name its file in host.module, or its digest in workload.module";
+                FileError::value("workload.module", "the module is not named", remedy)
+            });
+        };
+        let hex = text.strip_prefix("sha256:").unwrap_or_default();
+        let expected = Sha256(key("workload.module", hex, "write sha256: and 64 hex digits")?);
+        match found {
+            Some(found) if found != expected => {
+                let message = format!("the manifest says {expected}, but {} has {found}", self.module_path());
+                let remedy = "correct workload.module if the new module is meant";
+                Err(FileError::new(FileErrorKind::Mismatch, "workload.module", message, remedy))
+            }
+            _ => Ok(expected),
+        }
+    }
+
+    fn module_path(&self) -> String {
+        self.host.module.as_deref().unwrap_or(Path::new("")).display().to_string()
+    }
+
+    /// A path for a mount that does not exist is a misspelt one.
+    fn check_paths(&self, mounts: &[Mount]) -> Result<(), FileError> {
+        for guest in self.host.paths.keys() {
+            if !mounts.iter().any(|mount| mount.guest == *guest) {
+                let known: Vec<_> = mounts.iter().map(|mount| mount.guest.as_str()).collect();
+                let remedy = format!("mounts: {}", known.join(", "));
+                return Err(FileError::value(
+                    "host.paths",
+                    format!("{guest:?} is no mount's guest path"),
+                    remedy,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn owner(table: &IdentityTable) -> Result<Identity, FileError> {
+    let key =
+        key("workload.identity.owner", &table.owner, "write the 64 hex digits that `twine key show` prints")?;
+    Ok(Identity::Owner { key, name: table.name.clone(), version: table.version })
+}
+
+fn variable(name: &str, entry: &EnvEntry) -> EnvVar {
+    let value = entry.0.value.clone().map_or(EnvValue::Passthrough, EnvValue::Fixed);
+    EnvVar { name: name.into(), value }
+}
+
+fn mount(table: &MountTable, i: usize, paths: &BTreeMap<String, PathBuf>) -> Result<Mount, FileError> {
+    let field = |name: &str| format!("workload.mount.{i}.{name}");
+    let unfit = |name: &str, present: bool, kind: &str| {
+        let remedy = format!("leave it out, or choose kind = \"{kind}\"");
+        if present {
+            Err(FileError::value(field(name), "the mount's kind has no such field", remedy))
+        } else {
+            Ok(())
+        }
+    };
+    let missing = |name: &str, remedy: &str| FileError::value(field(name), "not given", remedy);
+    if table.kind != MountKind::Volume {
+        unfit("name", table.name.is_some(), "volume")?;
+        unfit("key", table.key.is_some(), "volume")?;
+        unfit("freshness", table.freshness.is_some(), "volume")?;
+        unfit("service", table.service.is_some(), "volume")?;
+    }
+    if table.kind != MountKind::Scratch {
+        unfit("size", table.size.is_some(), "scratch")?;
+    }
+    let path = || {
+        paths.get(&table.guest).ok_or_else(|| {
+            let message = format!("no host path for the mount {:?}", table.guest);
+            FileError::value("host.paths", message, "add it: \"GUEST PATH\" = \"HOST PATH\"")
+        })
+    };
+    let source = match table.kind {
+        MountKind::Volume => {
+            path()?;
+            let name = table.name.clone().ok_or_else(|| missing("name", "give the volume a name"))?;
+            MountSource::Volume { name, key: key_policy(table), freshness: freshness(table, &field)? }
+        }
+        MountKind::Scratch => {
+            let size =
+                table.size.ok_or_else(|| missing("size", "say how much it may hold, like \"64 MiB\""))?;
+            MountSource::Scratch { bytes: size.0 }
+        }
+        MountKind::Measured => MountSource::Measured { files: measure(path()?, "host.paths")? },
+        MountKind::InsecureHost => {
+            path()?;
+            MountSource::InsecureHost
+        }
+    };
+    let read_only = table.read_only.unwrap_or(table.kind == MountKind::Measured);
+    Ok(Mount { guest: table.guest.clone(), source, read_only })
+}
+
+fn key_policy(table: &MountTable) -> KeyPolicy {
+    match table.key.unwrap_or(KeyWord::Signer) {
+        KeyWord::Enclave => KeyPolicy::Enclave,
+        KeyWord::Signer => KeyPolicy::Signer,
+        KeyWord::Owner => KeyPolicy::Owner,
+    }
+}
+
+fn freshness(table: &MountTable, field: &dyn Fn(&str) -> String) -> Result<Freshness, FileError> {
+    let word = table.freshness.unwrap_or(FreshnessWord::Run);
+    match (word, &table.service) {
+        (FreshnessWord::Run, None) => Ok(Freshness::Run),
+        (FreshnessWord::InsecureFile, None) => Ok(Freshness::InsecureFile),
+        (FreshnessWord::Service, Some(hex)) => Ok(Freshness::Service {
+            key: key(&field("service"), hex, "write the service's key as 64 hex digits")?,
+        }),
+        (FreshnessWord::Service, None) => {
+            Err(FileError::value(field("service"), "not given", "name the service's key, 64 hex digits"))
+        }
+        (_, Some(_)) => {
+            let remedy = "leave it out, or choose freshness = \"service\"";
+            Err(FileError::value(field("service"), "the freshness has no such field", remedy))
+        }
+    }
+}
+
+/// Every regular file below `root`. Links and special files are refused: what they lead to is not measured.
+fn measure(root: &Path, field: &str) -> Result<Vec<MeasuredFile>, FileError> {
+    let mut files = Vec::new();
+    measure_directory(root, "", field, &mut files)?;
+    files.sort_by(|a: &MeasuredFile, b| a.path.split('/').cmp(b.path.split('/')));
+    Ok(files)
+}
+
+fn measure_directory(
+    dir: &Path,
+    below: &str,
+    field: &str,
+    files: &mut Vec<MeasuredFile>,
+) -> Result<(), FileError> {
+    for entry in fs::read_dir(dir).map_err(|e| unreadable(dir, field, &e))? {
+        let entry = entry.map_err(|e| unreadable(dir, field, &e))?;
+        let path = entry.path();
+        let refuse = |message: &str| {
+            let message = format!("{}: {message}", path.display());
+            FileError::value(field, message, "measure a directory of regular files with UTF-8 names")
+        };
+        let name = entry.file_name().into_string().map_err(|_| refuse("the name is not UTF-8"))?;
+        let guest = if below.is_empty() { name } else { format!("{below}/{name}") };
+        let kind = entry.file_type().map_err(|e| unreadable(&path, field, &e))?;
+        if kind.is_dir() {
+            measure_directory(&path, &guest, field, files)?;
+        } else if kind.is_file() {
+            let contents = read(&path, field)?;
+            files.push(MeasuredFile { path: guest, size: contents.len() as u64, sha256: sha256(&contents) });
+        } else {
+            return Err(refuse("neither a file nor a directory"));
+        }
+    }
+    Ok(())
+}
+
+fn network(table: &NetworkTable) -> Result<Vec<NetworkRule>, FileError> {
+    let rules = |action, field: &'static str, list: &[String]| {
+        list.iter().map(|text| rule(action, field, text)).collect::<Result<Vec<_>, _>>()
+    };
+    let mut all = rules(NetworkAction::Connect, "workload.network.connect", &table.connect)?;
+    all.extend(rules(NetworkAction::Listen, "workload.network.listen", &table.listen)?);
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
+fn rule(action: NetworkAction, field: &str, text: &str) -> Result<NetworkRule, FileError> {
+    let wrong = || {
+        FileError::value(
+            field,
+            format!("found {text:?}"),
+            "write HOST:PORT, \"*\" for any, IPv6 addresses in brackets",
+        )
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = if port == "*" { None } else { Some(port.parse().map_err(|_| wrong())?) };
+    Ok(NetworkRule { action, host: host.into(), port })
+}
+
+fn limits(table: &LimitsTable) -> Limits {
+    Limits {
+        memory: table.memory.0,
+        table_elements: table.table_elements,
+        stack: table.stack.0,
+        descriptors: table.descriptors,
+        fuel: table.fuel,
+    }
+}
+
+fn key(field: &str, hex: &str, remedy: &str) -> Result<[u8; 32], FileError> {
+    let wrong = || FileError::value(field, format!("found {hex:?}"), remedy);
+    let digits = hex.as_bytes();
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return Err(wrong());
+    }
+    let mut key = [0; 32];
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+        let text = std::str::from_utf8(pair).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(text, 16).map_err(|_| wrong())?;
+    }
+    Ok(key)
+}
+
+fn read(path: &Path, field: &str) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(|e| unreadable(path, field, &e))
+}
+
+fn unreadable(path: &Path, field: &str, error: &std::io::Error) -> FileError {
+    let message = format!("{}: {error}", path.display());
+    FileError::new(FileErrorKind::Missing, field, message, "name something that exists and can be read")
+}
+
+fn rule_broken(error: crate::Error) -> FileError {
+    match error {
+        crate::Error::Invalid { field, found, rule } => {
+            FileError::value(format!("workload.{field}"), format!("found {found}"), rule)
+        }
+        other => FileError::value("workload", other.to_string(), ""),
+    }
+}
