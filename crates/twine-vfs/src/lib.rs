@@ -7,9 +7,13 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod memory;
+mod read_only;
 mod types;
 
 pub use error::{Error, Result};
+pub use memory::{MemFs, MemLimits};
+pub use read_only::ReadOnly;
 pub use types::{DirEntry, FileType, Ino, SetTime, Stat, Times};
 
 /// A file system of inodes. All methods take `&self`: implementations lock inside.
@@ -64,6 +68,7 @@ pub trait FileSystem: Send + Sync {
 
     /// Calls `visit` for entries after `cookie` (0: from the first; `.` and `..` are WASI's business) until it
     /// answers false. An entry's cookie stays valid while others come and go: none that stays is lost or repeated.
+    /// Cookies are below 2^63.
     fn readdir(&self, dir: Ino, cookie: u64, visit: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()>;
 
     /// fsync(2) (or fdatasync(2) with `data_only`): what was done to the inode before is durable when it returns.
@@ -77,3 +82,11 @@ pub trait FileSystem: Send + Sync {
 
 /// Longest name of one path component, in bytes (POSIX NAME_MAX on Linux).
 pub const NAME_MAX: usize = 255;
+
+/// What an implementation checks before it gives an inode a name.
+pub fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+        return Err(Error::Invalid);
+    }
+    if name.len() > NAME_MAX { Err(Error::NameTooLong) } else { Ok(()) }
+}

@@ -1,0 +1,87 @@
+//! A view of a file system that refuses every change.
+
+use std::sync::Arc;
+
+use crate::{DirEntry, Error, FileSystem, FileType, Ino, Result, Stat, Times};
+
+/// Passes reads through and answers [`Error::ReadOnly`] to every change.
+///
+/// The file system below may still change by other hands: this is a limit on who holds the view, not a snapshot.
+pub struct ReadOnly(Arc<dyn FileSystem>);
+
+impl ReadOnly {
+    /// A view of `below`.
+    pub fn new(below: Arc<dyn FileSystem>) -> Self {
+        ReadOnly(below)
+    }
+}
+
+impl FileSystem for ReadOnly {
+    fn root(&self) -> Ino {
+        self.0.root()
+    }
+    fn lookup(&self, dir: Ino, name: &str) -> Result<(Ino, FileType)> {
+        self.0.lookup(dir, name)
+    }
+    fn open(&self, ino: Ino) -> Result<()> {
+        self.0.open(ino)
+    }
+    fn close(&self, ino: Ino) {
+        self.0.close(ino);
+    }
+    fn stat(&self, ino: Ino) -> Result<Stat> {
+        self.0.stat(ino)
+    }
+    fn set_times(&self, _: Ino, _: Times) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
+    fn set_size(&self, _: Ino, _: u64) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
+    fn allocate(&self, _: Ino, _: u64, _: u64) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
+    fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        self.0.read(ino, offset, buf)
+    }
+    fn write(&self, _: Ino, _: u64, _: &[u8]) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
+    fn append(&self, _: Ino, _: &[u8]) -> Result<u64> {
+        Err(Error::ReadOnly)
+    }
+    fn create(&self, _: Ino, _: &str) -> Result<Ino> {
+        Err(Error::ReadOnly)
+    }
+    fn mkdir(&self, _: Ino, _: &str) -> Result<Ino> {
+        Err(Error::ReadOnly)
+    }
+    fn symlink(&self, _: Ino, _: &str, _: &str) -> Result<Ino> {
+        Err(Error::ReadOnly)
+    }
+    fn readlink(&self, ino: Ino) -> Result<String> {
+        self.0.readlink(ino)
+    }
+    fn link(&self, _: Ino, _: Ino, _: &str) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
+    fn unlink(&self, _: Ino, _: &str) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
+    fn rmdir(&self, _: Ino, _: &str) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
+    fn rename(&self, _: Ino, _: &str, _: Ino, _: &str) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
+    fn readdir(&self, dir: Ino, cookie: u64, visit: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
+        self.0.readdir(dir, cookie, visit)
+    }
+    /// Nothing of the holder's can be unwritten, so this succeeds without asking below.
+    fn sync(&self, _: Ino, _: bool) -> Result<()> {
+        Ok(())
+    }
+    fn read_only(&self) -> bool {
+        true
+    }
+}
