@@ -1,0 +1,89 @@
+//! The three streams: what is buffered, and when it goes out.
+
+use crate::abi::Filetype;
+use crate::host::{Output, Stdin, StreamError};
+
+/// The streams as the context holds them; the descriptor table only names them.
+pub(crate) struct Stdio {
+    pub(crate) stdin: Box<dyn Stdin>,
+    stdout: Buffered,
+    stderr: Box<dyn Output>,
+    terminals: [bool; 3],
+}
+
+/// Which stream a descriptor stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+struct Buffered {
+    below: Box<dyn Output>,
+    pending: Vec<u8>,
+    bound: usize,
+    flush_lines: bool,
+}
+
+impl Stdio {
+    pub(crate) fn new(
+        stdin: Box<dyn Stdin>,
+        stdout: Box<dyn Output>,
+        stderr: Box<dyn Output>,
+        terminals: [bool; 3],
+        bound: usize,
+    ) -> Self {
+        let pending = Vec::with_capacity(bound);
+        let stdout = Buffered { below: stdout, pending, bound, flush_lines: terminals[1] };
+        Stdio { stdin, stdout, stderr, terminals }
+    }
+
+    /// isatty(3) in wasi-libc: a character device that can neither seek nor tell. Wasmtime says unknown to the rest.
+    pub(crate) fn filetype(&self, stream: Stream) -> Filetype {
+        let terminal = match stream {
+            Stream::Stdin => self.terminals[0],
+            Stream::Stdout => self.terminals[1],
+            Stream::Stderr => self.terminals[2],
+        };
+        if terminal { Filetype::CHARACTER_DEVICE } else { Filetype::UNKNOWN }
+    }
+
+    pub(crate) fn write_stdout(&mut self, buf: &[u8]) -> Result<(), StreamError> {
+        self.stdout.write(buf)
+    }
+
+    /// Unbuffered, and after what the program wrote to standard output before, so that a shared terminal or log shows
+    /// both in the program's order.
+    pub(crate) fn write_stderr(&mut self, buf: &[u8]) -> Result<(), StreamError> {
+        self.stdout.flush()?;
+        self.stderr.write(buf)
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), StreamError> {
+        self.stdout.flush()
+    }
+}
+
+impl Buffered {
+    fn write(&mut self, buf: &[u8]) -> Result<(), StreamError> {
+        if buf.len() > self.bound - self.pending.len() {
+            self.flush()?;
+        }
+        if buf.len() > self.bound {
+            return self.below.write(buf);
+        }
+        self.pending.extend_from_slice(buf);
+        if self.flush_lines && buf.contains(&b'\n') { self.flush() } else { Ok(()) }
+    }
+
+    /// What could not be written is dropped: a stream that failed once is not tried again with the same bytes.
+    fn flush(&mut self) -> Result<(), StreamError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let result = self.below.write(&self.pending);
+        self.pending.clear();
+        result
+    }
+}
