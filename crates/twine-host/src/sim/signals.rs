@@ -1,0 +1,207 @@
+//! Signals: which are the simulated processor's, and what they mean there.
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+use std::sync::{Once, OnceLock};
+
+use libc::{
+    SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SIGURG, c_int, sigaction, siginfo_t, ucontext_t,
+};
+use twine_sgx::leaf;
+use twine_sgx::ssa::{pfec, vector};
+
+use super::enclave::SimEnclave;
+use super::enclu;
+use super::frame::{Frame, Reg};
+use super::stub;
+use super::thread::{self, Block};
+use super::transition::{self, Event};
+
+/// The signal that interrupts a thread in an enclave: ignored by default, so a late one harms nobody.
+pub(super) const INTERRUPT: c_int = SIGURG;
+const TAKEN: [c_int; 7] = [SIGSEGV, SIGILL, SIGFPE, SIGBUS, SIGTRAP, SIGSYS, INTERRUPT];
+
+/// The encoding of CPUID.
+const CPUID: [u8; 2] = [0x0F, 0xA2];
+
+/// The mask of a thread that is inside: its handlers would run with the enclave's FS base.
+pub(super) const MASK_INSIDE: u64 = {
+    let mut mask = !0;
+    let mut i = 0;
+    while i < TAKEN.len() {
+        mask &= !(1 << (TAKEN[i] - 1));
+        i += 1;
+    }
+    mask
+};
+
+/// What handled these signals before.
+static PREVIOUS: OnceLock<[sigaction; TAKEN.len()]> = OnceLock::new();
+
+/// Installs the handlers, once per process. Handlers that others install later must hand on what is not theirs, and must
+/// not use thread-local storage before.
+pub(super) fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: an all-zero sigaction is a valid one.
+        let mut previous = [unsafe { std::mem::zeroed::<sigaction>() }; TAKEN.len()];
+        for (signal, old) in TAKEN.iter().zip(&mut previous) {
+            // SAFETY: reads the present action.
+            unsafe { libc::sigaction(*signal, std::ptr::null(), old) };
+        }
+        PREVIOUS.get_or_init(|| previous);
+        for signal in TAKEN {
+            // SAFETY: as above; the handler is the assembly that takes the three arguments of SA_SIGINFO.
+            unsafe {
+                let mut action: sigaction = std::mem::zeroed();
+                action.sa_sigaction = stub::signal_entry as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+                libc::sigfillset(&mut action.sa_mask);
+                libc::sigaction(signal, &action, std::ptr::null_mut());
+            }
+        }
+    });
+}
+
+/// A signal that came outside enclaves. Returns the thread's block if the bases are to be switched, else null.
+///
+/// # Safety
+/// Called by the assembly with the kernel's arguments.
+pub(super) unsafe extern "C" fn host_signal(
+    signal: c_int,
+    info: *mut siginfo_t,
+    context: *mut ucontext_t,
+) -> *mut Block {
+    let block = thread::block();
+    if let (Some(mut block), Some(found)) = (NonNull::new(block), NonNull::new(context)) {
+        // SAFETY: this thread's block, and nobody else on this thread holds a reference while a leaf traps; the enclave
+        // outlives the call to `enter` that set the pointer.
+        let (block, mut frame) = unsafe { (block.as_mut(), Frame::new(found)) };
+        // SAFETY: as above.
+        if let Some(enclave) = unsafe { block.enclave.as_ref() } {
+            if signal == INTERRUPT {
+                // The thread has left just now, so there is nobody to interrupt.
+                return std::ptr::null_mut();
+            }
+            // SAFETY: an exception other than a page fault means that RIP was fetched.
+            if is_exception(&frame, signal) && unsafe { at(&frame, &leaf::ENCLU) } {
+                let entered = match frame.get(Reg::Rax) as u32 {
+                    leaf::EENTER => transition::eenter(enclave, block, &mut frame),
+                    leaf::ERESUME => transition::eresume(enclave, block, &mut frame),
+                    _ => transition::refuse(block, &mut frame, "the leaf can be executed inside only"),
+                };
+                return if entered { block } else { std::ptr::null_mut() };
+            }
+        }
+    }
+    // SAFETY: the kernel's arguments.
+    unsafe { hand_on(signal, info, context) };
+    std::ptr::null_mut()
+}
+
+/// A signal that came inside an enclave.
+///
+/// # Safety
+/// Called by the assembly with the kernel's arguments and the block at the base of this stack.
+pub(super) unsafe extern "C" fn enclave_signal(
+    signal: c_int,
+    info: *mut siginfo_t,
+    context: *mut ucontext_t,
+    block: *mut Block,
+) {
+    let (Some(mut block), Some(found)) = (NonNull::new(block), NonNull::new(context)) else { return };
+    // SAFETY: as in host_signal.
+    let (block, mut frame) = unsafe { (block.as_mut(), Frame::new(found)) };
+    block.next_fs = block.enclave_fs;
+    block.next_gs = block.enclave_gs;
+    // SAFETY: as in host_signal.
+    let Some(enclave) = (unsafe { block.enclave.as_ref() }).filter(|_| block.tcs.is_some()) else {
+        // Host code jumped into an enclave without EENTER: no processor does that.
+        // SAFETY: the kernel's arguments.
+        unsafe { hand_on(signal, info, context) };
+        return;
+    };
+    if let Some(event) = classify(enclave, block, &mut frame, signal) {
+        transition::asynchronous_exit(enclave, block, &mut frame, event);
+    }
+}
+
+/// What the signal is to the enclave; none if it was dealt with.
+fn classify(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame, signal: c_int) -> Option<Event> {
+    if signal == INTERRUPT {
+        return Some(Event::Interrupt);
+    }
+    let rip = frame.get(Reg::Rip);
+    if signal == SIGSYS {
+        // The kernel has advanced RIP over `syscall` or `int 0x80`, two bytes both.
+        frame.set(Reg::Rip, rip.wrapping_sub(2));
+        return Some(Event::exception(vector::UD));
+    }
+    if !enclave.elrange().contains(rip) {
+        // Instructions come from ELRANGE only.
+        return Some(Event::exception(vector::GP));
+    }
+    match frame.vector() {
+        vector::PF => enclave.page_fault(frame.fault_address(), frame.error_code()),
+        vector::GP | vector::UD if is_exception(frame, signal) => {
+            // SAFETY: the instruction at RIP was fetched, and it lies in ELRANGE.
+            let (enclu, cpuid) = unsafe { (at(frame, &leaf::ENCLU), at(frame, &CPUID)) };
+            match (enclu, cpuid) {
+                (true, _) => enclu::execute(enclave, block, frame),
+                // Faulting CPUID is #GP outside enclaves and #UD inside.
+                (_, true) => Some(Event::exception(vector::UD)),
+                _ => Some(Event::exception(frame.vector())),
+            }
+        }
+        other => Some(Event::exception(other)),
+    }
+}
+
+/// Whether RIP was fetched and the processor refused what is there.
+fn is_exception(frame: &Frame, signal: c_int) -> bool {
+    matches!((signal, frame.vector()), (SIGSEGV, vector::GP) | (SIGILL, vector::UD))
+}
+
+/// Whether the instruction at RIP starts with `bytes`.
+///
+/// # Safety
+/// The processor decoded the instruction at RIP, so each byte is readable as long as those before it are an instruction's
+/// beginning.
+unsafe fn at(frame: &Frame, bytes: &[u8]) -> bool {
+    let rip = frame.get(Reg::Rip) as *const u8;
+    // SAFETY: the caller's contract; `all` stops at the first difference.
+    bytes.iter().enumerate().all(|(i, byte)| unsafe { rip.wrapping_add(i).read_volatile() } == *byte)
+}
+
+/// Lets whoever handled the signal before handle it.
+///
+/// # Safety
+/// The arguments are the kernel's.
+unsafe fn hand_on(signal: c_int, info: *mut siginfo_t, context: *mut ucontext_t) {
+    let index = TAKEN.iter().position(|taken| *taken == signal);
+    let Some(previous) = PREVIOUS.get().zip(index).map(|(all, index)| &all[index]) else { return };
+    match previous.sa_sigaction {
+        libc::SIG_IGN if signal == INTERRUPT => {}
+        libc::SIG_DFL if signal == INTERRUPT => {}
+        // SAFETY: restores the default; the instruction faults again and ends the process with the right status.
+        libc::SIG_DFL | libc::SIG_IGN => unsafe {
+            let mut action: sigaction = std::mem::zeroed();
+            action.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(signal, &action, std::ptr::null_mut());
+        },
+        // SAFETY: a handler of the type that its flags say.
+        handler => unsafe {
+            if previous.sa_flags & libc::SA_SIGINFO != 0 {
+                let handler: extern "C" fn(c_int, *mut siginfo_t, *mut ucontext_t) =
+                    std::mem::transmute(handler);
+                handler(signal, info, context);
+            } else {
+                let handler: extern "C" fn(c_int) = std::mem::transmute(handler);
+                handler(signal);
+            }
+        },
+    }
+}
+
+/// The bits of a hardware error code that an access keeps.
+pub(super) const ACCESS: u32 = pfec::W | pfec::I;

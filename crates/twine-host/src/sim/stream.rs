@@ -1,0 +1,155 @@
+//! The SGXS stream: records that name the leaf functions which built the enclave, with their data.
+
+use std::io::Read;
+
+use sgxs::sgxs::{MEAS_UNMEASRD, Meas, SgxsRead};
+use twine_sgx::{MEAS_EADD, MEAS_ECREATE, MEAS_EEXTEND, SecinfoFlags};
+
+use crate::backend::LoadError;
+
+/// One record.
+pub(super) enum Record<'a> {
+    Create { ssaframesize: u32, size: u64 },
+    Add { offset: u64, flags: SecinfoFlags },
+    Chunk { offset: u64, data: &'a [u8; 256], measured: bool },
+}
+
+/// Where records come from.
+pub(super) trait Records {
+    /// The next record, or none at the end.
+    fn next(&mut self) -> Result<Option<Record<'_>>, LoadError>;
+}
+
+/// Records from bytes. Reads in large pieces and lends data from its buffer: hashing, not parsing, is to cost time.
+pub(super) struct Bytes<'a> {
+    from: &'a mut dyn Read,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    record: u64,
+}
+
+const HEADER: usize = 64;
+const CHUNK: usize = 256;
+
+impl<'a> Bytes<'a> {
+    pub fn new(from: &'a mut dyn Read) -> Self {
+        Self { from, buffer: vec![0; 256 << 10].into_boxed_slice(), start: 0, end: 0, record: 0 }
+    }
+
+    /// Makes `len` bytes available, or as many as there are.
+    fn fill(&mut self, len: usize) -> Result<&[u8], LoadError> {
+        if self.end - self.start < len {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            while self.end < self.buffer.len() {
+                match self.from.read(&mut self.buffer[self.end..]) {
+                    Ok(0) => break,
+                    Ok(n) => self.end += n,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let have = len.min(self.end - self.start);
+        Ok(&self.buffer[self.start..self.start + have])
+    }
+
+    fn malformed(&self, what: &'static str) -> LoadError {
+        LoadError::Stream { what, record: self.record }
+    }
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
+}
+
+impl Records for Bytes<'_> {
+    fn next(&mut self) -> Result<Option<Record<'_>>, LoadError> {
+        let mut header = [0; HEADER];
+        let bytes = self.fill(HEADER + CHUNK)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let Some(found) = bytes.get(..HEADER) else { return Err(self.malformed("it ends inside a record")) };
+        header.copy_from_slice(found);
+        let zero_from = |at: usize| header[at..].iter().all(|b| *b == 0);
+        self.record += 1;
+        match u64_at(&header, 0) {
+            MEAS_ECREATE if zero_from(20) => {
+                self.start += HEADER;
+                let mut ssaframesize = [0; 4];
+                ssaframesize.copy_from_slice(&header[8..12]);
+                let ssaframesize = u32::from_le_bytes(ssaframesize);
+                Ok(Some(Record::Create { ssaframesize, size: u64_at(&header, 12) }))
+            }
+            MEAS_EADD if zero_from(24) => {
+                self.start += HEADER;
+                match SecinfoFlags::from_bits(u64_at(&header, 16)) {
+                    Some(flags) => Ok(Some(Record::Add { offset: u64_at(&header, 8), flags })),
+                    None => Err(self.malformed("a SECINFO has a reserved bit set")),
+                }
+            }
+            tag @ (MEAS_EEXTEND | MEAS_UNMEASRD) if zero_from(16) => {
+                let at = self.start + HEADER;
+                let whole = self.end - self.start >= HEADER + CHUNK;
+                let Some(data) =
+                    self.buffer.get(at..at + CHUNK).filter(|_| whole).and_then(|d| d.try_into().ok())
+                else {
+                    return Err(LoadError::Stream { what: "it ends inside a record", record: self.record });
+                };
+                self.start = at + CHUNK;
+                Ok(Some(Record::Chunk { offset: u64_at(&header, 8), data, measured: tag == MEAS_EEXTEND }))
+            }
+            MEAS_ECREATE | MEAS_EADD | MEAS_EEXTEND | MEAS_UNMEASRD => {
+                Err(self.malformed("a record has a reserved byte set"))
+            }
+            _ => Err(self.malformed("a record has an unknown tag")),
+        }
+    }
+}
+
+/// Records from the ecosystem's reader.
+pub(super) struct Ecosystem<'a, R> {
+    from: &'a mut R,
+    data: [u8; CHUNK],
+    record: u64,
+}
+
+impl<'a, R: SgxsRead> Ecosystem<'a, R> {
+    pub fn new(from: &'a mut R) -> Self {
+        Self { from, data: [0; CHUNK], record: 0 }
+    }
+}
+
+impl<R: SgxsRead> Records for Ecosystem<'_, R> {
+    fn next(&mut self) -> Result<Option<Record<'_>>, LoadError> {
+        let record = self.record;
+        self.record += 1;
+        let meas = self.from.read_meas().map_err(|error| match error.downcast::<std::io::Error>() {
+            Ok(error) => LoadError::Read(error),
+            Err(_) => LoadError::Stream { what: "a record has an unknown tag", record },
+        })?;
+        Ok(Some(match meas {
+            None => return Ok(None),
+            Some(Meas::ECreate(header)) => {
+                Record::Create { ssaframesize: header.ssaframesize, size: header.size }
+            }
+            Some(Meas::EAdd(header)) => Record::Add { offset: header.offset, flags: header.secinfo.flags },
+            Some(Meas::EExtend { header, data }) => {
+                self.data = data;
+                Record::Chunk { offset: header.offset, data: &self.data, measured: true }
+            }
+            Some(Meas::Unmeasured { header, data }) => {
+                self.data = data;
+                Record::Chunk { offset: header.offset, data: &self.data, measured: false }
+            }
+            Some(Meas::Unsized(_) | Meas::BareEExtend(_) | Meas::BareUnmeasured(_)) => {
+                return Err(LoadError::Stream { what: "the enclave's size is not filled in", record });
+            }
+        }))
+    }
+}
