@@ -142,8 +142,9 @@ calls! {
         stage, /// How much is done.
         done, /// Of how much; 0: unknown.
         total } => ProgressReply {}
-    /// Asks for one more thread to enter. Any entry at a free TCS takes the next of the enclave's own queue.
-    10 Spawn as spawn {} => SpawnReply {}
+    /// Asks for one more thread, to enter at a slot's TCS. Entering one that is not prepared does nothing.
+    10 Spawn as spawn { /// Thread slot.
+        slot } => SpawnReply {}
     /// Sleeps until [`Wake`] for this slot or the timeout; a hint, the enclave looks at its own memory afterwards.
     11 Park as park { /// Thread slot.
         slot, /// Nanoseconds; `u64::MAX`: no limit.
@@ -156,6 +157,7 @@ calls! {
     13 Restrict as restrict { /// First byte, from the enclave's base.
         offset, /// Bytes.
         length, /// New EPCM permissions: 1 R, 2 W, 4 X.
+        /// 7 leaves them as they are.
         permissions, /// Permissions of the mapping.
         mapping } => RestrictReply {}
     /// Changes pages to PT_TRIM (SGX_IOC_ENCLAVE_MODIFY_TYPES); the enclave EACCEPTs each.

@@ -1,0 +1,84 @@
+//! The heap: dlmalloc on pages of the memory manager.
+
+use core::alloc::{GlobalAlloc, Layout};
+
+use crate::memory::{self, Protection};
+use dlmalloc::Dlmalloc;
+
+/// Pages are asked for in steps of this, in bytes.
+const STEP: usize = 1 << 20;
+
+/// The allocator; one for the enclave.
+pub struct Heap;
+
+#[global_allocator]
+static GLOBAL: Heap = Heap;
+
+static DLMALLOC: memory::Lock<Dlmalloc<Pages>> = memory::Lock::new(Dlmalloc::new_with_allocator(Pages));
+
+/// Gives what is free back to the host, as far as whole pages are.
+pub fn trim() {
+    // SAFETY: no allocation changes by it.
+    unsafe { DLMALLOC.lock().trim(0) };
+}
+
+// SAFETY: dlmalloc keeps the promises of the trait, one call at a time.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are dlmalloc's.
+        unsafe { DLMALLOC.lock().malloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are dlmalloc's.
+        unsafe { DLMALLOC.lock().calloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are dlmalloc's.
+        unsafe { DLMALLOC.lock().free(pointer, layout.size(), layout.align()) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promises are dlmalloc's.
+        unsafe { DLMALLOC.lock().realloc(pointer, layout.size(), layout.align(), size) }
+    }
+}
+
+/// Where dlmalloc gets its segments from.
+struct Pages;
+
+// SAFETY: hands out fresh memory of the manager, zero, page-aligned, to one owner.
+unsafe impl dlmalloc::Allocator for Pages {
+    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
+        let size = size.next_multiple_of(STEP);
+        match memory::reserve(size as u64, 1, false, Protection::RW) {
+            Ok(address) => (address as *mut u8, size, 0),
+            Err(_) => (core::ptr::null_mut(), 0, 0),
+        }
+    }
+
+    fn remap(&self, _: *mut u8, _: usize, _: usize, _: bool) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+
+    fn free_part(&self, pointer: *mut u8, old: usize, new: usize) -> bool {
+        memory::release(pointer as u64 + new as u64, (old - new) as u64).is_ok()
+    }
+
+    fn free(&self, pointer: *mut u8, size: usize) -> bool {
+        memory::release(pointer as u64, size as u64).is_ok()
+    }
+
+    fn can_release_part(&self, _: u32) -> bool {
+        true
+    }
+
+    fn allocates_zeros(&self) -> bool {
+        true
+    }
+
+    fn page_size(&self) -> usize {
+        twine_abi::layout::PAGE_SIZE as usize
+    }
+}
