@@ -22,3 +22,4 @@ pub mod thread;
 mod untrusted;
 
 pub use exception::stop_requested;
+pub use tcb::errno;

@@ -116,3 +116,8 @@ pub(crate) fn init_block(block: u64) {
         core::ptr::write_bytes((storage + in_file) as *mut u8, 0, (in_memory - in_file) as usize);
     }
 }
+
+/// A number for the current thread, from 1.
+pub fn id() -> u32 {
+    tcb::index() as u32 + 1
+}
