@@ -2,6 +2,7 @@
 
 use core::cell::RefCell;
 use core::ffi::{c_char, c_int, c_void};
+use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use twine_enclave::{futex, thread};
@@ -153,8 +154,25 @@ pub unsafe extern "C" fn pthread_getspecific(key: u32) -> *mut c_void {
     VALUES.with_borrow(|values| values.get(key as usize).copied().unwrap_or_default()) as *mut c_void
 }
 
+thread_local! {
+    /// Destructors of std's thread-local values, in the order of registration.
+    static AT_EXIT: RefCell<ManuallyDrop<Vec<(Destructor, usize)>>> =
+        const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __cxa_thread_atexit_impl(destructor: Destructor, value: *mut c_void, _: *mut c_void) -> c_int {
+    AT_EXIT.with_borrow_mut(|list| list.push((destructor, value as usize)));
+    0
+}
+
 /// Runs what the thread's values ask for; a destructor may set values again, a few times (POSIX: at least 4).
 fn run_destructors() {
+    while let Some((destructor, value)) = AT_EXIT.with_borrow_mut(|list| list.pop()) {
+        // SAFETY: std registered the pair for this moment.
+        unsafe { destructor(value as *mut c_void) };
+    }
+    AT_EXIT.with_borrow_mut(|list| list.shrink_to_fit());
     for _ in 0..4 {
         let mut again = false;
         for (index, key) in KEYS.iter().enumerate() {

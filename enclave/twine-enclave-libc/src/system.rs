@@ -107,3 +107,20 @@ unsafe fn futex_call(word: u64, operation: c_int, value: u32, timeout: u64) -> c
         }
     }
 }
+
+/// std asks for it weakly, which the link does not allow to stay open.
+#[unsafe(no_mangle)]
+pub extern "C" fn gettid() -> c_int {
+    twine_enclave::thread::id() as c_int
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statx(_: c_int, _: *const c_char, _: c_int, _: u32, _: *mut c_void) -> c_int {
+    fail(libc::ENOSYS)
+}
+
+/// Thread-local access is local-exec in a linked image; the reference that the compiler leaves behind is never called.
+#[unsafe(no_mangle)]
+pub extern "C" fn __tls_get_addr() -> ! {
+    fatal::die("dynamic thread-local storage in a static image", format_args!(""))
+}

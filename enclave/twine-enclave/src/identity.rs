@@ -68,7 +68,7 @@ pub fn seal_key(to: SealTo, cpusvn: [u8; 16], key_id: [u8; 32]) -> Result<[u8; 1
         SealTo::Enclave => (Keypolicy::MRENCLAVE | Keypolicy::MRSIGNER, own.isvsvn),
         SealTo::Signer { isvsvn } => (Keypolicy::MRSIGNER, isvsvn),
     };
-    let request = Keyrequest {
+    key(Keyrequest {
         keyname: Keyname::Seal as u16,
         keypolicy: policy | Keypolicy::CONFIGID,
         isvsvn,
@@ -80,7 +80,30 @@ pub fn seal_key(to: SealTo, cpusvn: [u8; 16], key_id: [u8; 32]) -> Result<[u8; 1
         keyid: key_id,
         configsvn: own.configsvn,
         ..Default::default()
-    };
+    })
+}
+
+/// The key that seals compiled code: MRENCLAVE alone. Not the workload (CONFIGID), since the artefact of a module is the
+/// same whoever runs it; and debug enclaves get another one, as DEBUG is in the mask.
+///
+/// # Errors
+/// As [`seal_key`].
+pub fn artefact_key() -> Result<[u8; 16], u32> {
+    let own = own_report();
+    key(Keyrequest {
+        keyname: Keyname::Seal as u16,
+        keypolicy: Keypolicy::MRENCLAVE,
+        isvsvn: own.isvsvn,
+        cpusvn: own.cpusvn,
+        attributemask: u64::MAX,
+        xfrmmask: u64::MAX,
+        miscmask: u32::MAX,
+        keyid: *b"twine compiled artefact key v1  ",
+        ..Default::default()
+    })
+}
+
+fn key(request: Keyrequest) -> Result<[u8; 16], u32> {
     let request = Aligned(request.to_bytes());
     let mut key = Aligned([0; 16]);
     // SAFETY: both are inside and aligned as EGETKEY wants.

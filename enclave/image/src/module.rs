@@ -1,0 +1,61 @@
+//! The module: read, hashed against the workload, out of the sealed cache or through the compiler.
+
+use twine_abi::calls::{Outcome as Code, Progress, ReadModule, Stage, StartPhase};
+use twine_abi::run;
+use twine_enclave::{border, identity, random};
+use twine_runtime::cache::Sealer;
+use twine_runtime::module::{Cache, cached, compile};
+use wasmtime::{Engine, Module};
+
+use crate::cache::HostStore;
+use crate::request::Request;
+use crate::{End, phase, reader};
+
+/// Most bytes of a module.
+const LIMIT: u64 = 1 << 30;
+
+/// From here on a person may want to see that something happens.
+const LARGE: usize = 1 << 20;
+
+/// The module of the request.
+pub fn load(request: &Request, engine: &Engine) -> Result<Module, End> {
+    let bytes = reader::read(LIMIT, |offset, into| {
+        let max = into.len() as u64;
+        border::call(&ReadModule { offset, max }, &[], into).map(|(reply, got)| (reply.total, got))
+    });
+    let Ok(Some(bytes)) = bytes else {
+        return Err(End(Code::Failed, 0, "the host did not deliver the module's bytes".to_owned()));
+    };
+    // Hash and compiler see the same copy.
+    let checked = request.accepted().check_module(&bytes).map_err(|error| End::refused(error.to_string()))?;
+    phase(StartPhase::Runtime);
+    let store = HostStore;
+    let cache = match identity::artefact_key() {
+        Ok(key) if request.has(run::CACHE) => Some(Cache {
+            store: &store,
+            sealer: Sealer::new(&key, &checked.sha256().0, engine),
+            nonce: || {
+                let mut nonce = [0; 12];
+                random::fill(&mut nonce);
+                nonce
+            },
+        }),
+        _ => None,
+    };
+    if let Some(module) = cache.as_ref().and_then(|cache| cached(engine, cache)) {
+        phase(StartPhase::Cached);
+        return Ok(module);
+    }
+    let total = checked.bytes().len() as u64;
+    let progress = |done| {
+        if total >= LARGE as u64 {
+            let _ = border::call(&Progress { stage: Stage::Compile as u64, done, total }, &[], &mut []);
+        }
+    };
+    progress(0);
+    let module = compile(engine, checked.bytes(), cache.as_ref())
+        .map_err(|error| End(Code::BadModule, 0, error.to_string()))?;
+    progress(total);
+    phase(StartPhase::Compiled);
+    Ok(module)
+}

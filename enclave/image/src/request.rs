@@ -1,0 +1,100 @@
+//! What the host asks for, and the check that it is what CONFIGID says.
+
+use twine_abi::calls::RunRequest as Ask;
+use twine_abi::run::{self, RunRequest};
+use twine_enclave::{border, identity};
+use twine_runtime::{Limits, Options};
+use twine_workload::{Accepted, Candidate, EnvValue, Workload};
+
+use crate::{End, reader};
+
+/// Most bytes of a run request.
+const LIMIT: u64 = 16 << 20;
+
+/// A request whose measured part is what the processor's report says.
+pub struct Request {
+    accepted: Accepted,
+    flags: u64,
+    environment: Vec<(String, String)>,
+}
+
+/// Asks the host, checks, refuses.
+pub fn read() -> Result<Request, End> {
+    let bytes = reader::read(LIMIT, |offset, into| {
+        let max = into.len() as u64;
+        border::call(&Ask { offset, max }, &[], into).map(|(reply, got)| (reply.total, got))
+    });
+    let Ok(Some(bytes)) = bytes else { return Err(End::refused("the host gave no run request")) };
+    let request = RunRequest::parse(&bytes)
+        .map_err(|error| End::refused(format!("the run request is malformed ({error:?}); rebuild the host and the image together")))?;
+    let report = identity::own_report();
+    let accepted = Candidate::parse(request.workload)
+        .and_then(|candidate| candidate.accept(&report.configid, report.configsvn))
+        .map_err(|error| End::refused(error.to_string()))?;
+    if request.flags & run::TRACE != 0 && !identity::is_debug() {
+        return Err(End::refused("--trace shows the program's calls; only debug enclaves do that (--debug)"));
+    }
+    let environment = environment(accepted.workload(), request.environment)?;
+    Ok(Request { accepted, flags: request.flags, environment })
+}
+
+/// The workload's variables: fixed values, and the host's for those that it may choose; what else the host says is
+/// refused, so that nobody believes that it arrived.
+fn environment(workload: &Workload, from_host: &[u8]) -> Result<Vec<(String, String)>, End> {
+    let from_host = core::str::from_utf8(from_host).map_err(|_| End::refused("an environment variable is not UTF-8"))?;
+    let mut offered = Vec::new();
+    for pair in from_host.split_terminator('\0') {
+        let (name, value) = pair.split_once('=').ok_or_else(|| End::refused("an environment variable without a name"))?;
+        let may = workload.env.iter().any(|env| env.name == name && env.value == EnvValue::Passthrough);
+        if !may || offered.iter().any(|(taken, _)| *taken == name) {
+            return Err(End::refused(format!("the workload does not let the host choose the variable {name}")));
+        }
+        offered.push((name, value));
+    }
+    let value = |env: &twine_workload::EnvVar| match &env.value {
+        EnvValue::Fixed(value) => Some(value.clone()),
+        EnvValue::Passthrough => {
+            offered.iter().find(|(name, _)| *name == env.name).map(|(_, value)| (*value).to_owned())
+        }
+    };
+    Ok(workload.env.iter().filter_map(|env| Some((env.name.clone(), value(env)?))).collect())
+}
+
+impl Request {
+    /// The measured part.
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// The measured part's contents.
+    pub fn workload(&self) -> &Workload {
+        self.accepted.workload()
+    }
+
+    /// The program's environment.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Whether a flag of `twine_abi::run` is set.
+    pub fn has(&self, flag: u64) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether to stop after compiling.
+    pub fn compile_only(&self) -> bool {
+        self.has(run::COMPILE_ONLY)
+    }
+
+    /// What the compiler needs to know.
+    pub fn options(&self) -> Options {
+        let limits = &self.workload().limits;
+        Options { fuel: limits.fuel.is_some(), stack: usize::try_from(limits.stack).unwrap_or(0) }
+    }
+
+    /// What the program may use.
+    pub fn limits(&self) -> Limits {
+        let limits = &self.workload().limits;
+        Limits { memory: limits.memory, table_elements: limits.table_elements, fuel: limits.fuel }
+    }
+}
