@@ -1,0 +1,96 @@
+//! The program's world: arguments, environment, streams, clocks, mounts; what the workload says and nothing else.
+
+use std::sync::Arc;
+
+use twine_abi::calls::{Outcome as Code, Stream, Write};
+use twine_abi::run;
+use twine_abi::wire::MAX_PAYLOAD;
+use twine_enclave::{border, clock, stop_requested};
+use twine_runtime::Outcome;
+use twine_runtime::run::Guest;
+use twine_vfs::{FileSystem, MemFs};
+use twine_wasi::{Access, Exit, Output, Sources, Stdin, Stopped, WasiCtx, WasiCtxBuilder};
+use twine_workload::{Clock as ClockPolicy, Mount, MountSource};
+use wasmtime::{Engine, Linker};
+
+use crate::End;
+use crate::request::Request;
+use crate::streams::{EnclaveClock, EnclaveRandom, HostOutput, HostStdin, HostWaiter, Nothing};
+
+/// Inodes of one scratch mount, at most.
+const SCRATCH_INODES: u64 = 1 << 20;
+
+/// The functions that a program may import, and the state that they work on.
+pub fn build(request: &Request, engine: &Engine) -> Result<(Linker<Guest<WasiCtx>>, WasiCtx), End> {
+    let failed = |why: String| End(Code::Failed, 0, why);
+    let mut linker = Linker::new(engine);
+    twine_wasi::add_to_linker(&mut linker, |guest: &mut Guest<WasiCtx>| &mut guest.state)
+        .map_err(|error| failed(format!("WASI cannot be linked: {error}")))?;
+    let workload = request.workload();
+    if workload.clock == ClockPolicy::Denied {
+        return Err(End::refused("this runtime has no clock policy `denied` yet"));
+    }
+    if !workload.network.is_empty() {
+        return Err(End::refused("this runtime has no network yet; remove the manifest's network rules"));
+    }
+    let mut builder = WasiCtxBuilder::new()
+        .terminals(request.has(run::STDIN_TERMINAL), request.has(run::STDOUT_TERMINAL), request.has(run::STDERR_TERMINAL))
+        .max_descriptors(workload.limits.descriptors as usize)
+        .stop(stop_requested);
+    for arg in &workload.args {
+        builder = builder.arg(arg);
+    }
+    for (name, value) in request.environment() {
+        builder = builder.env(name, value);
+    }
+    for mount in &workload.mounts {
+        let (files, access) = open(mount)?;
+        let root = files.root();
+        builder = builder.preopen(&mount.guest, files, root, access);
+    }
+    if request.has(run::TRACE) {
+        builder = builder.trace(|call| {
+            let line = call.to_string();
+            let line = &line.as_bytes()[..line.len().min(MAX_PAYLOAD)];
+            let _ = border::call(&Write { stream: Stream::Trace as u64 }, line, &mut []);
+        });
+    }
+    let stdio = workload.stdio;
+    let output = |stream, connected| -> Box<dyn Output> {
+        if connected { Box::new(HostOutput(stream)) } else { Box::new(Nothing) }
+    };
+    let stdin: Box<dyn Stdin> = if stdio.stdin { Box::new(HostStdin) } else { Box::new(Nothing) };
+    let sources = Sources {
+        clock: Box::new(EnclaveClock),
+        random: Box::new(EnclaveRandom),
+        stdin,
+        stdout: output(Stream::Stdout, stdio.stdout),
+        stderr: output(Stream::Stderr, stdio.stderr),
+        waiter: Box::new(HostWaiter { stdin: stdio.stdin }),
+    };
+    let state = builder.build(sources).map_err(|error| failed(error.to_string()))?;
+    Ok((linker, state))
+}
+
+fn open(mount: &Mount) -> Result<(Arc<dyn FileSystem>, Access), End> {
+    let access = if mount.read_only { Access::ReadOnly } else { Access::ReadWrite };
+    match &mount.source {
+        MountSource::Scratch { bytes } => {
+            Ok((Arc::new(MemFs::new(*bytes, SCRATCH_INODES, Arc::new(clock::realtime))), access))
+        }
+        _ => Err(End::refused(format!("this runtime has no such mount yet: {}", mount.guest))),
+    }
+}
+
+/// What an error that a WASI function returned means.
+pub fn classify(error: &wasmtime::Error) -> Option<Outcome> {
+    if let Some(Exit(status)) = error.downcast_ref() {
+        return Some(Outcome::Exited(*status));
+    }
+    error.downcast_ref::<Stopped>().map(|_| Outcome::Stopped)
+}
+
+/// Writes out what the program left in its buffers.
+pub fn finish(state: &mut WasiCtx) {
+    let _ = state.flush();
+}
