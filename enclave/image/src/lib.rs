@@ -34,14 +34,10 @@ impl End {
 #[unsafe(no_mangle)]
 extern "C" fn twine_main() {
     phase(StartPhase::Launch);
-    let (mut diagnostics, mut code, mut status, mut message) = (true, Code::Exited, 0, String::new());
-    match request::read() {
-        Err(End(refused, _, why)) => (code, message) = (refused, why),
-        Ok(request) => {
-            diagnostics = request.workload().diagnostics;
-            End(code, status, message) = run(&request);
-        }
-    }
+    let (End(code, status, mut message), diagnostics) = match request::read() {
+        Err(refused) => (refused, true),
+        Ok(request) => (run(&request), request.workload().diagnostics),
+    };
     // What a program computes with may be secret, and so may be where it trapped.
     if matches!(code, Code::Trapped | Code::OutOfFuel) && !diagnostics && !identity::is_debug() {
         message = "the workload keeps its diagnostics inside".to_owned();
@@ -74,7 +70,9 @@ fn run(request: &Request) -> End {
         Err(end) => return end,
     };
     let (outcome, mut state) =
-        twine_runtime::run(&module, &linker, state, request.limits(), world::classify, || phase(StartPhase::GuestStart));
+        twine_runtime::run(&module, &linker, state, request.limits(), world::classify, || {
+            phase(StartPhase::GuestStart)
+        });
     world::finish(&mut state);
     match outcome {
         Outcome::Exited(status) => End(Code::Exited, status, String::new()),

@@ -5,7 +5,8 @@ use twine_abi::wire::{MAX_PAYLOAD, Status};
 /// Reads `total` bytes by `piece(offset, into)`, which answers how many came and the size of the whole. A host that
 /// changes its mind about the size, or sends nothing before the end, gets `None`; so does one that goes over `limit`.
 pub fn read(
-    limit: u64, mut piece: impl FnMut(u64, &mut [u8]) -> Result<(u64, usize), Status>,
+    limit: u64,
+    mut piece: impl FnMut(u64, &mut [u8]) -> Result<(u64, usize), Status>,
 ) -> Result<Option<Vec<u8>>, Status> {
     let mut bytes = Vec::new();
     let mut total = None;

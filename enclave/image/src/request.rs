@@ -25,8 +25,11 @@ pub fn read() -> Result<Request, End> {
         border::call(&Ask { offset, max }, &[], into).map(|(reply, got)| (reply.total, got))
     });
     let Ok(Some(bytes)) = bytes else { return Err(End::refused("the host gave no run request")) };
-    let request = RunRequest::parse(&bytes)
-        .map_err(|error| End::refused(format!("the run request is malformed ({error:?}); rebuild the host and the image together")))?;
+    let request = RunRequest::parse(&bytes).map_err(|error| {
+        End::refused(format!(
+            "the run request is malformed ({error:?}); rebuild the host and the image together"
+        ))
+    })?;
     let report = identity::own_report();
     let accepted = Candidate::parse(request.workload)
         .and_then(|candidate| candidate.accept(&report.configid, report.configsvn))
@@ -41,13 +44,17 @@ pub fn read() -> Result<Request, End> {
 /// The workload's variables: fixed values, and the host's for those that it may choose; what else the host says is
 /// refused, so that nobody believes that it arrived.
 fn environment(workload: &Workload, from_host: &[u8]) -> Result<Vec<(String, String)>, End> {
-    let from_host = core::str::from_utf8(from_host).map_err(|_| End::refused("an environment variable is not UTF-8"))?;
+    let from_host =
+        core::str::from_utf8(from_host).map_err(|_| End::refused("an environment variable is not UTF-8"))?;
     let mut offered = Vec::new();
     for pair in from_host.split_terminator('\0') {
-        let (name, value) = pair.split_once('=').ok_or_else(|| End::refused("an environment variable without a name"))?;
+        let (name, value) =
+            pair.split_once('=').ok_or_else(|| End::refused("an environment variable without a name"))?;
         let may = workload.env.iter().any(|env| env.name == name && env.value == EnvValue::Passthrough);
         if !may || offered.iter().any(|(taken, _)| *taken == name) {
-            return Err(End::refused(format!("the workload does not let the host choose the variable {name}")));
+            return Err(End::refused(format!(
+                "the workload does not let the host choose the variable {name}"
+            )));
         }
         offered.push((name, value));
     }

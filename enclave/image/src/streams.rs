@@ -12,7 +12,9 @@ impl Stdin for HostStdin {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, StreamError> {
         let len = buf.len().min(MAX_PAYLOAD);
         let into = &mut buf[..len];
-        border::call(&ReadStdin { max: len as u64 }, &[], into).map(|(_, got)| got).map_err(|_| StreamError::Failed)
+        border::call(&ReadStdin { max: len as u64 }, &[], into)
+            .map(|(_, got)| got)
+            .map_err(|_| StreamError::Failed)
     }
 }
 
@@ -37,7 +39,8 @@ pub struct HostOutput(pub Stream);
 impl Output for HostOutput {
     fn write(&mut self, buf: &[u8]) -> Result<(), StreamError> {
         for piece in buf.chunks(MAX_PAYLOAD) {
-            border::call(&Write { stream: self.0 as u64 }, piece, &mut []).map_err(|_| StreamError::Failed)?;
+            border::call(&Write { stream: self.0 as u64 }, piece, &mut [])
+                .map_err(|_| StreamError::Failed)?;
         }
         Ok(())
     }

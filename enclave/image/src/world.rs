@@ -8,7 +8,7 @@ use twine_abi::wire::MAX_PAYLOAD;
 use twine_enclave::{border, clock, stop_requested};
 use twine_runtime::Outcome;
 use twine_runtime::run::Guest;
-use twine_vfs::{FileSystem, MemFs};
+use twine_vfs::{FileSystem, MemFs, MemLimits};
 use twine_wasi::{Access, Exit, Output, Sources, Stdin, Stopped, WasiCtx, WasiCtxBuilder};
 use twine_workload::{Clock as ClockPolicy, Mount, MountSource};
 use wasmtime::{Engine, Linker};
@@ -34,7 +34,11 @@ pub fn build(request: &Request, engine: &Engine) -> Result<(Linker<Guest<WasiCtx
         return Err(End::refused("this runtime has no network yet; remove the manifest's network rules"));
     }
     let mut builder = WasiCtxBuilder::new()
-        .terminals(request.has(run::STDIN_TERMINAL), request.has(run::STDOUT_TERMINAL), request.has(run::STDERR_TERMINAL))
+        .terminals(
+            request.has(run::STDIN_TERMINAL),
+            request.has(run::STDOUT_TERMINAL),
+            request.has(run::STDERR_TERMINAL),
+        )
         .max_descriptors(workload.limits.descriptors as usize)
         .stop(stop_requested);
     for arg in &workload.args {
@@ -75,9 +79,10 @@ pub fn build(request: &Request, engine: &Engine) -> Result<(Linker<Guest<WasiCtx
 fn open(mount: &Mount) -> Result<(Arc<dyn FileSystem>, Access), End> {
     let access = if mount.read_only { Access::ReadOnly } else { Access::ReadWrite };
     match &mount.source {
-        MountSource::Scratch { bytes } => {
-            Ok((Arc::new(MemFs::new(*bytes, SCRATCH_INODES, Arc::new(clock::realtime))), access))
-        }
+        MountSource::Scratch { bytes } => Ok((
+            Arc::new(MemFs::new(MemLimits { bytes: *bytes, inodes: SCRATCH_INODES }, clock::realtime)),
+            access,
+        )),
         _ => Err(End::refused(format!("this runtime has no such mount yet: {}", mount.guest))),
     }
 }

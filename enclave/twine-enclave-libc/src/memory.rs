@@ -104,7 +104,12 @@ fn errno_of(error: Error) -> c_int {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mmap64(
-    address: *mut c_void, length: usize, bits: c_int, flags: c_int, fd: c_int, _: i64,
+    address: *mut c_void,
+    length: usize,
+    bits: c_int,
+    flags: c_int,
+    fd: c_int,
+    _: i64,
 ) -> *mut c_void {
     let mapped = match protection(bits) {
         Some(protection) if flags & libc::MAP_ANONYMOUS != 0 && fd == -1 => {

@@ -27,7 +27,10 @@ unsafe impl Send for Argument {}
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_create(
-    out: *mut usize, _: *const c_void, start: Start, argument: *mut c_void,
+    out: *mut usize,
+    _: *const c_void,
+    start: Start,
+    argument: *mut c_void,
 ) -> c_int {
     let handle: *const Thread = Box::into_raw(Box::new(Thread { state: AtomicU32::new(RUNNING) }));
     let argument = Argument(start, argument, handle);
@@ -161,7 +164,11 @@ thread_local! {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn __cxa_thread_atexit_impl(destructor: Destructor, value: *mut c_void, _: *mut c_void) -> c_int {
+pub unsafe extern "C" fn __cxa_thread_atexit_impl(
+    destructor: Destructor,
+    value: *mut c_void,
+    _: *mut c_void,
+) -> c_int {
     AT_EXIT.with_borrow_mut(|list| list.push((destructor, value as usize)));
     0
 }

@@ -16,7 +16,11 @@ static HANDLERS: [AtomicUsize; 32] = [const { AtomicUsize::new(libc::SIG_DFL) };
 type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
+pub unsafe extern "C" fn sigaction(
+    signal: c_int,
+    new: *const libc::sigaction,
+    old: *mut libc::sigaction,
+) -> c_int {
     let Some(slot) = HANDLERS.get(signal as usize) else { return fail(libc::EINVAL) };
     // SAFETY: the caller's own structures, or null.
     unsafe {
@@ -82,7 +86,11 @@ fn deliver(exception: &mut Exception) -> bool {
         ] {
             gregs[register as usize] = value as i64;
         }
-        core::mem::transmute::<usize, Handler>(handler)(signal, info.as_mut_ptr(), context.as_mut_ptr().cast());
+        core::mem::transmute::<usize, Handler>(handler)(
+            signal,
+            info.as_mut_ptr(),
+            context.as_mut_ptr().cast(),
+        );
         let gregs = &(*context.as_ptr()).uc_mcontext.gregs;
         registers.rip = gregs[libc::REG_RIP as usize] as u64;
         registers.rsp = gregs[libc::REG_RSP as usize] as u64;

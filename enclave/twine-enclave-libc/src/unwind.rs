@@ -25,7 +25,7 @@ macro_rules! unreachable_symbols {
 unreachable_symbols! {
     _Unwind_GetDataRelBase _Unwind_GetIP _Unwind_GetIPInfo _Unwind_GetLanguageSpecificData _Unwind_GetRegionStart
     _Unwind_GetTextRelBase _Unwind_Resume _Unwind_SetGR _Unwind_SetIP _Unwind_GetCFA _Unwind_DeleteException
-    _Unwind_RaiseException
+    _Unwind_RaiseException _Unwind_FindEnclosingFunction
 }
 
 /// Wasmtime registers the frames of compiled code for debuggers; here nobody reads them.

@@ -16,7 +16,11 @@ pub fn calls() -> u64 {
 /// Takes the host's word for the thread's buffer, after checking it: aligned, large enough, all of it outside.
 pub(crate) fn set_buffer(address: u64, size: u64) {
     let size_needed = BUFFER_SIZE as u64;
-    if !address.is_multiple_of(64) || size != size_needed || address == 0 || !layout::is_outside(address, size) {
+    if !address.is_multiple_of(64)
+        || size != size_needed
+        || address == 0
+        || !layout::is_outside(address, size)
+    {
         // Nothing may be written to such a buffer: the enclave leaves without a word.
         // SAFETY: leaving for good needs no stack.
         unsafe { entry::twine_enclu_leave(Exit::Dead as u64, 0) };
@@ -32,10 +36,8 @@ pub fn call<C: HostCall>(request: &C, data: &[u8], into: &mut [u8]) -> Result<(C
     let buffer = tcb::read(tcb::BUFFER);
     let mut head = [0u8; 8 * (MAX_WORDS + 2)];
     let words = request.to_words();
-    let request_words = [C::CALL as u64]
-        .into_iter()
-        .chain(words.into_iter().take(C::COUNT))
-        .chain([data.len() as u64]);
+    let request_words =
+        [C::CALL as u64].into_iter().chain(words.into_iter().take(C::COUNT)).chain([data.len() as u64]);
     let mut used = 0;
     for (slot, word) in head.chunks_exact_mut(8).zip(request_words) {
         slot.copy_from_slice(&word.to_le_bytes());
@@ -70,7 +72,9 @@ pub fn call<C: HostCall>(request: &C, data: &[u8], into: &mut [u8]) -> Result<(C
         *slot = all.next().unwrap_or_default();
     }
     let length = all.next().unwrap_or(u64::MAX);
-    if status != Status::Ok as u64 || length > into.len() as u64 || replied != (reply_head + padded(length as usize)) as u64
+    if status != Status::Ok as u64
+        || length > into.len() as u64
+        || replied != (reply_head + padded(length as usize)) as u64
     {
         fatal::host_misbehaved("a reply larger than its request allows");
     }

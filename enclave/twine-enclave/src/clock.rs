@@ -83,7 +83,9 @@ fn now() -> (u64, u64) {
     if counts / 10 <= nanoseconds && nanoseconds <= counts.saturating_mul(10) && nanoseconds > 100_000 {
         let trust = (nanoseconds / 10).clamp(TRUST.0, TRUST.1);
         state.rate = ((u128::from(nanoseconds) << 32) / u128::from(counts.max(1))) as u64;
-        state.due = sync.counter.saturating_add((u128::from(trust) * u128::from(counts) / u128::from(nanoseconds)) as u64);
+        state.due = sync
+            .counter
+            .saturating_add((u128::from(trust) * u128::from(counts) / u128::from(nanoseconds)) as u64);
     }
     state.last = sync;
     (sync.monotonic, sync.realtime)

@@ -21,11 +21,8 @@ const fn bits(set: &[u32]) -> u32 {
 }
 
 /// EBX, ECX, EDX of leaf 0.
-const VENDOR: [u32; 3] = [
-    u32::from_le_bytes(*b"Genu"),
-    u32::from_le_bytes(*b"ntel"),
-    u32::from_le_bytes(*b"ineI"),
-];
+const VENDOR: [u32; 3] =
+    [u32::from_le_bytes(*b"Genu"), u32::from_le_bytes(*b"ntel"), u32::from_le_bytes(*b"ineI")];
 /// Family 6, model 6AH, stepping 6.
 const SIGNATURE: u32 = 0x606A6;
 /// SSE3 PCLMULQDQ SSSE3 FMA CMPXCHG16B SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE OSXSAVE AVX F16C RDRAND.

@@ -75,7 +75,10 @@ pub(crate) extern "C" fn handle(notice: u64, cssa: u64) {
     }
     // SAFETY: as above; the processor reads it back at ERESUME.
     unsafe {
-        core::ptr::write((frame + gprsgx_offset(SSA_FRAME_PAGES)) as *mut [u8; Gprsgx::SIZE], registers.to_bytes());
+        core::ptr::write(
+            (frame + gprsgx_offset(SSA_FRAME_PAGES)) as *mut [u8; Gprsgx::SIZE],
+            registers.to_bytes(),
+        );
     }
 }
 

@@ -42,7 +42,10 @@ pub(crate) fn check() {
         || report.attributes.xfrm != twine_abi::layout::XFRM
         || report.miscselect != Miscselect::EXINFO
     {
-        fatal::die("the enclave was launched with attributes it was not made for", format_args!(": {:?}", report.attributes));
+        fatal::die(
+            "the enclave was launched with attributes it was not made for",
+            format_args!(": {:?}", report.attributes),
+        );
     }
 }
 

@@ -4,7 +4,6 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 use twine_abi::entry::Exit;
 
-
 use crate::{border, entry, fatal, identity, layout, memory, tcb, thread};
 
 static STARTED: AtomicBool = AtomicBool::new(false);
@@ -94,4 +93,3 @@ unsafe fn relocate(base: u64, [offset, size]: [u64; 2]) {
         }
     }
 }
-

@@ -46,7 +46,9 @@ pub enum SpawnError {
 pub fn spawn(main: Main) -> Result<(), SpawnError> {
     let (index, slot) = (1..THREADS)
         .map(|index| (index, &SLOTS[index]))
-        .find(|(_, slot)| slot.state.compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Relaxed).is_ok())
+        .find(|(_, slot)| {
+            slot.state.compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
         .ok_or(SpawnError::NoSlot)?;
     let prepared = prepare(index);
     if prepared.is_err() {
@@ -112,7 +114,11 @@ pub(crate) fn init_block(block: u64) {
     let storage = block - in_memory.next_multiple_of(align.max(1));
     // SAFETY: the builder has placed enough pages for the template right below the block; they are this thread's own.
     unsafe {
-        core::ptr::copy_nonoverlapping((layout::base() + template) as *const u8, storage as *mut u8, in_file as usize);
+        core::ptr::copy_nonoverlapping(
+            (layout::base() + template) as *const u8,
+            storage as *mut u8,
+            in_file as usize,
+        );
         core::ptr::write_bytes((storage + in_file) as *mut u8, 0, (in_memory - in_file) as usize);
     }
 }

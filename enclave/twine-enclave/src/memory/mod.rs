@@ -193,7 +193,13 @@ fn range(address: u64, length: u64) -> Result<(u64, u64), Error> {
 }
 
 impl Manager {
-    fn reserve(&mut self, length: u64, align: u64, guarded: bool, protection: Protection) -> Result<u64, Error> {
+    fn reserve(
+        &mut self,
+        length: u64,
+        align: u64,
+        guarded: bool,
+        protection: Protection,
+    ) -> Result<u64, Error> {
         let gap = if guarded { PAGE_SIZE } else { 0 };
         let start = self.regions.gap(self.hint, length, align, gap).ok_or(Error::Exhausted)?;
         self.regions.insert(Region::new(start, start + length, protection))?;
