@@ -37,6 +37,18 @@ fn accept(start: u64, end: u64, flags: u64) -> Result<(), Error> {
     }
 }
 
+/// Has addresses mapped read-write, so that the host's kernel adds a page (EAUG) when one is touched or accepted.
+pub fn map(start: u64, end: u64) -> Result<(), Error> {
+    let map = Restrict {
+        offset: start - layout::base(),
+        length: end - start,
+        permissions: ANY,
+        mapping: u64::from(Protection::RW.0),
+    };
+    border::call(&map, &[], &mut []).map_err(|_| Error::Host)?;
+    Ok(())
+}
+
 /// Takes fresh zero pages in.
 pub fn accept_new(start: u64, end: u64) -> Result<(), Error> {
     accept(start, end, u64::from(Protection::RW.0) | PENDING | PT_REG)

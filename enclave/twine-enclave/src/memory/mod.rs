@@ -74,6 +74,9 @@ pub fn faults() -> u64 {
 /// Takes over the dynamic part of ELRANGE.
 pub(crate) fn init(heap: [u64; 2]) {
     let (start, end) = (layout::base() + heap[0], layout::base() + heap[1]);
+    if epc::map(start, end).is_err() {
+        fatal::host_misbehaved("dynamic memory cannot be mapped");
+    }
     let bitmap_end = start + Bitmap::space();
     let table_end = bitmap_end + Regions::SPACE;
     let manager = Manager {
