@@ -1,0 +1,190 @@
+//! Making the state in memory the committed one: one record, one barrier (section 7).
+
+use crate::anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, Successor};
+use crate::crypto::Place;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::format::key::Key;
+use crate::format::pointer::Pointer;
+use crate::format::record::{DELTA_BLOCKS_MAX, DELTA_INLINE_MAX, Record};
+use crate::format::{SLOT, TAG};
+
+/// Blocks without a barrier that a record may leave to the next opener to verify: 64 MiB.
+const UNSYNCED_BLOCKS: u64 = 16 * 1024;
+/// A delta of this size moves into the map items.
+const DELTA_MAX: usize = 2000;
+/// Orphans freed with each commit.
+const REAPED: usize = 16;
+
+const _: () = assert!(DELTA_MAX <= DELTA_INLINE_MAX);
+
+/// The last committed state, and the anchor that knows it.
+pub(crate) struct Anchored {
+    pub(crate) sequence: u64,
+    pub(crate) tag: [u8; TAG],
+    /// The sequence of the next commit: above every record that was ever seen.
+    pub(crate) next: u64,
+    /// Blocks of the committed record's delta.
+    pub(crate) delta_slots: Vec<u32>,
+    pub(crate) anchor: Option<LiveAnchor>,
+}
+
+/// An anchor and what it holds as far as this run knows.
+pub(crate) struct LiveAnchor {
+    pub(crate) anchor: Box<dyn Anchor>,
+    pub(crate) policy: AnchorPolicy,
+    pub(crate) state: AnchorState,
+}
+
+impl LiveAnchor {
+    /// Moves the anchor, which must hold what it held before.
+    fn swap(&mut self, id: &[u8; 16], new: AnchorState) -> Result<()> {
+        self.anchor.swap(id, Some(&self.state), &new).map_err(|error| match error {
+            AnchorError::Conflict => Error::Forked { sequence: new.current.sequence },
+            AnchorError::Failed(why) => Error::Anchor(why),
+        })?;
+        self.state = new;
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Commits whatever changed; without a change there is no host call.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        if self.read_only || !self.changed {
+            return Ok(());
+        }
+        self.change(|engine| {
+            engine.reap(REAPED)?;
+            engine.commit()?;
+            engine.give_back()
+        })
+    }
+
+    /// One commit. Only called where the state in memory is a whole one.
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        for slot in std::mem::take(&mut self.committed.delta_slots) {
+            self.core.space.release(slot)?;
+        }
+        self.write_back(false)?;
+        self.store_inodes()?;
+        self.core.seal_nodes()?;
+        let (delta, delta_blocks) = self.settle_map()?;
+        if self.core.io.since_barrier() > UNSYNCED_BLOCKS {
+            self.core.io.barrier()?;
+        }
+        let sequence = self.committed.next;
+        let record = Record {
+            previous: self.committed.sequence,
+            previous_tag: self.committed.tag,
+            level: self.core.root.level,
+            root: self.core.root.pointer,
+            slots: self.core.space.slots(),
+            next_ino: self.next_ino,
+            unsynced: self.core.io.unsynced(),
+            delta_blocks,
+            delta,
+        };
+        let body = record.encode().ok_or(Error::Bug("a record that is too long"))?;
+        let (slot, page, tag) = self.core.io.seal_record(sequence, &body)?;
+        let successor = Successor { sequence, tag };
+        self.announce(successor)?;
+        self.core.io.flush(Some((slot, &page)))?;
+        self.core.io.barrier()?;
+        self.committed.sequence = sequence;
+        self.committed.tag = tag;
+        self.committed.next = sequence + 1;
+        self.committed.delta_slots = record.delta_blocks.iter().map(|p| p.slot).collect();
+        self.core.space.committed();
+        self.core.io.counters.commits += 1;
+        // What files without names still hold in memory is no reason for another commit.
+        self.changed = false;
+        self.confirm(successor)
+    }
+
+    /// The map delta of this state: in the record while it is short, else moved into the map items first.
+    fn settle_map(&mut self) -> Result<(Vec<u8>, Vec<Pointer>)> {
+        // What moving the map changes in the map shrinks from round to round: its leaves lie together after the first.
+        for round in 0..8 {
+            let delta = self.core.space.delta();
+            if delta.len() <= DELTA_MAX {
+                return Ok((delta, Vec::new()));
+            }
+            if round >= 2 && delta.len() + 64 <= DELTA_BLOCKS_MAX * SLOT {
+                return Ok((Vec::new(), self.write_delta(delta.len())?));
+            }
+            for (region, bits) in self.core.space.take_map_items() {
+                if bits.iter().all(|b| *b == 0) {
+                    self.core.delete(Key::map(region))?;
+                } else {
+                    self.core.put(Key::map(region), &bits)?;
+                }
+            }
+            self.core.seal_nodes()?;
+        }
+        Err(Error::Bug("the allocation map does not settle"))
+    }
+
+    /// Writes a long delta to blocks of its own, which it counts as used.
+    fn write_delta(&mut self, length: usize) -> Result<Vec<Pointer>> {
+        // Each slot taken here changes the delta by at most one run of ten bytes.
+        let blocks = (length + 10 * DELTA_BLOCKS_MAX).div_ceil(SLOT - 4).min(DELTA_BLOCKS_MAX);
+        let mut slots = Vec::new();
+        for _ in 0..blocks {
+            slots.push(self.core.space.allocate(1)?.0);
+        }
+        let delta = self.core.space.delta();
+        let mut bytes = u32::try_from(delta.len()).map_err(|_| Error::Bug("delta length"))?.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&delta);
+        if bytes.len() > blocks * SLOT {
+            return Err(Error::Bug("the delta outgrew its blocks"));
+        }
+        bytes.resize(blocks * SLOT, 0);
+        let sequence = self.committed.next;
+        let pieces = slots.iter().zip(bytes.chunks_exact(SLOT));
+        (0..)
+            .zip(pieces)
+            .map(|(index, (slot, piece))| self.core.io.put(Place::Delta { sequence, index }, *slot, piece))
+            .collect()
+    }
+
+    /// Tells the anchor what is about to become durable.
+    fn announce(&mut self, successor: Successor) -> Result<()> {
+        let id = *self.core.io.keys.id();
+        match &mut self.committed.anchor {
+            Some(live) if live.policy == AnchorPolicy::EverySync => {
+                let new = AnchorState { pending: Some(successor), ..live.state };
+                live.swap(&id, new)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn confirm(&mut self, successor: Successor) -> Result<()> {
+        match &self.committed.anchor {
+            Some(live) if live.policy == AnchorPolicy::EverySync => self.settle_anchor(successor),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a durable state the anchor's.
+    pub(crate) fn settle_anchor(&mut self, successor: Successor) -> Result<()> {
+        let id = *self.core.io.keys.id();
+        let Some(live) = &mut self.committed.anchor else { return Ok(()) };
+        let new = AnchorState { current: successor, pending: None, ..live.state };
+        if new == live.state { Ok(()) } else { live.swap(&id, new) }
+    }
+
+    /// Commits and lets the anchor follow, whatever its policy.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.sync()?;
+        if self.read_only {
+            return Ok(());
+        }
+        let successor = Successor { sequence: self.committed.sequence, tag: self.committed.tag };
+        self.settle_anchor(successor)
+    }
+}

@@ -1,0 +1,248 @@
+//! The state of an open volume: inodes and dirty pages over the tree.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::commit::Anchored;
+use crate::error::{Error, Result};
+use crate::format::inode::Inode;
+use crate::format::key::Key;
+use crate::format::{SEGMENT, SLOT, offset_of};
+use crate::info::Recovery;
+use crate::pool::PageKey;
+use crate::provider::Clock;
+use crate::store::StoreError;
+use crate::tree::Core;
+
+/// An inode in memory.
+pub(crate) struct Live {
+    pub(crate) inode: Inode,
+    /// Opens that keep it alive without a name.
+    pub(crate) opens: u32,
+    pub(crate) dirty: bool,
+    /// The block after the last one read, and how many blocks to read at once if it is read next.
+    pub(crate) expected: u64,
+    pub(crate) window: u32,
+}
+
+impl Live {
+    pub(crate) fn new(inode: Inode) -> Live {
+        Live { inode, opens: 0, dirty: false, expected: 0, window: 1 }
+    }
+}
+
+/// Bounds that follow from the cache's size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) pages: usize,
+    pub(crate) dirty_pages: usize,
+    pub(crate) dirty_nodes: usize,
+    pub(crate) inodes: usize,
+}
+
+/// Fixed buffers: the batch and a read-ahead window.
+const FIXED: usize = 1 << 20;
+/// What a cached page and a cached inode take besides their contents, rounded up.
+const PAGE_COST: usize = SLOT + 112;
+const INODE_COST: usize = 256;
+/// No volume works with fewer pages.
+const FEWEST_PAGES: usize = 128;
+
+impl Bounds {
+    /// Splits a bound in bytes.
+    pub(crate) fn new(bytes: usize) -> Bounds {
+        let inodes = (bytes / 16 / INODE_COST).max(64);
+        let pages = (bytes.saturating_sub(FIXED + inodes * INODE_COST) / PAGE_COST).max(FEWEST_PAGES);
+        Bounds { pages, dirty_pages: pages / 2, dirty_nodes: pages / 4, inodes }
+    }
+}
+
+/// See the module. Everything here happens under the volume's lock.
+pub(crate) struct Engine {
+    pub(crate) core: Core,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) bounds: Bounds,
+    /// Most slots that the store may have.
+    pub(crate) limit: u32,
+    pub(crate) inodes: HashMap<u64, Live>,
+    pub(crate) dirty_inodes: BTreeSet<u64>,
+    pub(crate) dirty_pages: BTreeSet<(u64, u64)>,
+    pub(crate) next_ino: u64,
+    /// Whether the state in memory differs from the committed one.
+    pub(crate) changed: bool,
+    pub(crate) read_only: bool,
+    /// Why the volume turned read-only.
+    pub(crate) failure: Option<Error>,
+    pub(crate) committed: Anchored,
+    /// Inodes of an earlier run to be freed.
+    pub(crate) orphans: VecDeque<u64>,
+    pub(crate) recovery: Recovery,
+}
+
+impl Engine {
+    /// Runs a change. An error that may have left it half done ends all writing: the next open starts from the last
+    /// committed state.
+    pub(crate) fn change<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.read_only || self.failure.is_some() {
+            return Err(Error::ReadOnly);
+        }
+        let outcome = change(self);
+        match &outcome {
+            Ok(_) | Err(Error::Fs(_) | Error::NoSpace) => {}
+            Err(error) => self.failure = Some(error.clone()),
+        }
+        outcome
+    }
+
+    /// Makes sure that what is dirty and `pages` more can be written, whatever the tree needs for it. Called before a
+    /// change begins; [`Error::NoSpace`] leaves everything as it was.
+    pub(crate) fn reserve(&mut self, pages: u64, deleting: bool) -> Result<()> {
+        loop {
+            let slots = u64::from(self.core.space.slots());
+            // Deleting may use what writing must leave: deleting needs space for new nodes too.
+            let kept = if deleting { 0 } else { 64 + slots / 64 };
+            let dirty = self.dirty_pages.len() as u64 * 2 + self.dirty_inodes.len() as u64;
+            let map = 16 + slots / u64::from(16 * crate::format::REGION);
+            let need = dirty + pages + pages / 8 + map + kept + 32;
+            let free = u64::from(self.core.space.free());
+            if free >= need || self.grow(need - free)? {
+                return Ok(());
+            }
+            if self.core.space.waiting() > 0 || dirty > 0 {
+                let before = (self.core.space.waiting(), dirty);
+                // What waits for a commit is the only space left. A state between two calls is a whole state.
+                if free >= dirty + map + 16 {
+                    self.commit()?;
+                }
+                let dirty = self.dirty_pages.len() as u64 * 2 + self.dirty_inodes.len() as u64;
+                if (self.core.space.waiting(), dirty) != before {
+                    continue;
+                }
+            }
+            return Err(Error::NoSpace);
+        }
+    }
+
+    /// Asks the host for more space; whether it gave at least `want` slots.
+    fn grow(&mut self, want: u64) -> Result<bool> {
+        let mut left = want;
+        while left > 0 {
+            let ask = u32::try_from(left).unwrap_or(u32::MAX);
+            let Some((start, len)) = self.core.space.growth(ask, self.limit) else { return Ok(false) };
+            self.core.io.counters.resizes += 1;
+            match self.core.io.store.allocate(offset_of(start), offset_of(len)) {
+                Ok(()) => self.core.space.grown(start, len),
+                Err(StoreError::NoSpace) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+            left = left.saturating_sub(len.into());
+        }
+        Ok(true)
+    }
+
+    /// Gives free segments back to the host once they exceed a quarter of the used slots plus two segments.
+    pub(crate) fn give_back(&mut self) -> Result<()> {
+        let space = &mut self.core.space;
+        let keep = space.used() / 4 + SEGMENT;
+        if space.free() < keep + 2 * SEGMENT {
+            return Ok(());
+        }
+        if let Some(slots) = space.cut_tail(keep) {
+            self.core.io.counters.resizes += 1;
+            self.core.io.store.truncate(offset_of(slots))?;
+        }
+        for slot in self.core.space.take_punchable(keep) {
+            self.core.io.counters.resizes += 1;
+            self.core.io.store.punch(offset_of(slot), offset_of(SEGMENT))?;
+        }
+        Ok(())
+    }
+
+    /// The inode, from memory or the tree.
+    pub(crate) fn live(&mut self, ino: u64) -> Result<&mut Live> {
+        if !self.inodes.contains_key(&ino) {
+            let found = self.core.get(Key::inode(ino), Inode::decode)?;
+            let inode = match found {
+                None => return Err(twine_vfs::Error::NotFound.into()),
+                Some(None) => return Err(Error::Corrupted { what: "inode", slot: 0 }),
+                Some(Some(inode)) => inode,
+            };
+            self.inodes.insert(ino, Live::new(inode));
+        }
+        self.inodes.get_mut(&ino).ok_or(Error::Bug("an inode vanished"))
+    }
+
+    pub(crate) fn inode(&mut self, ino: u64) -> Result<Inode> {
+        Ok(self.live(ino)?.inode)
+    }
+
+    /// Changes an inode in memory.
+    pub(crate) fn update(&mut self, ino: u64, change: impl FnOnce(&mut Inode)) -> Result<()> {
+        let live = self.live(ino)?;
+        change(&mut live.inode);
+        live.dirty = true;
+        self.dirty_inodes.insert(ino);
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Writes changed inodes to the tree.
+    pub(crate) fn store_inodes(&mut self) -> Result<()> {
+        for ino in std::mem::take(&mut self.dirty_inodes) {
+            if let Some(live) = self.inodes.get_mut(&ino) {
+                live.dirty = false;
+                let bytes = live.inode.encode();
+                self.core.put(Key::inode(ino), &bytes)?;
+                self.seal_if_many()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals nodes early when too many of them are dirty.
+    pub(crate) fn seal_if_many(&mut self) -> Result<()> {
+        if self.core.dirty_nodes >= self.bounds.dirty_nodes { self.core.seal_nodes() } else { Ok(()) }
+    }
+
+    /// Keeps memory in its bounds: called between changes, and inside those that make many pages dirty. Writes to free
+    /// slots only; nothing becomes visible before a commit.
+    pub(crate) fn relieve(&mut self) -> Result<()> {
+        let many = self.inodes.len() >= self.bounds.inodes;
+        if many || self.dirty_pages.len() >= self.bounds.dirty_pages {
+            self.write_back(true)?;
+        }
+        if many {
+            self.store_inodes()?;
+            self.inodes.retain(|_, live| live.opens > 0);
+        }
+        self.seal_if_many()
+    }
+
+    /// Forgets inodes that only reading brought in.
+    pub(crate) fn trim_inodes(&mut self) {
+        if self.inodes.len() >= self.bounds.inodes {
+            let pinned: BTreeSet<u64> = self.dirty_pages.iter().map(|(ino, _)| *ino).collect();
+            self.inodes.retain(|ino, live| live.opens > 0 || live.dirty || pinned.contains(ino));
+        }
+    }
+
+    /// Marks a data page dirty.
+    pub(crate) fn set_page_dirty(&mut self, ino: u64, block: u64, frame: usize) {
+        self.dirty_pages.insert((ino, block));
+        self.core.pool.set_dirty(frame, true);
+        self.changed = true;
+    }
+
+    /// Forgets a file's pages from a block on, dirty ones too.
+    pub(crate) fn drop_pages(&mut self, ino: u64, from: u64, end: u64) {
+        let dirty: Vec<_> = self.dirty_pages.range((ino, from)..(ino, u64::MAX)).copied().collect();
+        for (ino, block) in dirty {
+            self.dirty_pages.remove(&(ino, block));
+            self.core.pool.remove(PageKey::data(ino, block));
+        }
+        self.core.pool.forget_from(ino, from, end);
+    }
+
+    pub(crate) fn now(&mut self) -> u64 {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,189 @@
+//! Sealed blocks in and out of the store: batching, epochs, and what no barrier covers yet.
+
+use crate::crypto::{BLOCKS_PER_EPOCH, Epoch, Keyring, Place};
+use crate::error::{Error, Result};
+use crate::format::pointer::{Pointer, Salt};
+use crate::format::record::UNSYNCED_MAX;
+use crate::format::{Page, SLOT, offset_of};
+use crate::info::Counters;
+use crate::provider::Entropy;
+use crate::store::{ReadAt, Store, WriteAt};
+
+/// Blocks gathered before the store is called.
+const BATCH: usize = 128;
+
+/// The store behind its keys.
+pub(crate) struct Io {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) keys: Keyring,
+    pub(crate) counters: Counters,
+    writer: Option<Writer>,
+}
+
+struct Writer {
+    entropy: Box<dyn Entropy>,
+    epoch: Epoch,
+    limit: u32,
+    batch: Vec<u8>,
+    slots: Vec<u32>,
+    unsynced: Vec<(Salt, u32)>,
+    since_barrier: u64,
+}
+
+impl Io {
+    /// Reads only, until [`Io::start_writing`].
+    pub(crate) fn new(store: Box<dyn Store>, keys: Keyring) -> Io {
+        Io { store, keys, counters: Counters::default(), writer: None }
+    }
+
+    /// Begins the run's first epoch.
+    pub(crate) fn start_writing(&mut self, mut entropy: Box<dyn Entropy>, limit: Option<u32>) -> Result<()> {
+        let limit = limit.unwrap_or(BLOCKS_PER_EPOCH);
+        let epoch = fresh_epoch(&self.keys, entropy.as_mut(), limit)?;
+        let unsynced = vec![(epoch.salt(), 0)];
+        self.writer = Some(Writer {
+            entropy,
+            epoch,
+            limit,
+            batch: Vec::with_capacity(BATCH * SLOT),
+            slots: Vec::with_capacity(BATCH),
+            unsynced,
+            since_barrier: 0,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn entropy(&mut self) -> Result<&mut dyn Entropy> {
+        self.writer.as_mut().map(|w| w.entropy.as_mut() as &mut dyn Entropy).ok_or(Error::ReadOnly)
+    }
+
+    /// Seals a block and queues it for its slot.
+    pub(crate) fn put(&mut self, place: Place, slot: u32, page: &[u8]) -> Result<Pointer> {
+        let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
+        if writer.epoch.exhausted() {
+            if writer.unsynced.len() >= UNSYNCED_MAX {
+                self.barrier()?;
+            }
+            let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
+            writer.epoch = fresh_epoch(&self.keys, writer.entropy.as_mut(), writer.limit)?;
+            writer.unsynced.push((writer.epoch.salt(), 0));
+        }
+        let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
+        let start = writer.batch.len();
+        writer.batch.extend_from_slice(page);
+        let sealed = writer.batch.get_mut(start..).ok_or(Error::Bug("batch"))?;
+        let pointer =
+            writer.epoch.seal(self.keys.id(), place, slot, sealed).ok_or(Error::Bug("exhausted epoch"))?;
+        writer.slots.push(slot);
+        writer.since_barrier += 1;
+        if writer.slots.len() >= BATCH {
+            self.flush(None)?;
+        }
+        Ok(pointer)
+    }
+
+    /// Writes the queue, and `last` in the same call.
+    pub(crate) fn flush(&mut self, last: Option<(u32, &Page)>) -> Result<()> {
+        let Some(writer) = self.writer.as_mut() else { return Ok(()) };
+        let mut pieces = Vec::new();
+        let mut first = 0;
+        while let Some(slot) = writer.slots.get(first) {
+            let run = writer.slots[first..].iter().zip(*slot..).take_while(|(a, b)| **a == *b).count();
+            let bytes = &writer.batch[first * SLOT..(first + run) * SLOT];
+            pieces.push(WriteAt { offset: offset_of(*slot), bytes });
+            first += run;
+        }
+        if let Some((slot, page)) = last {
+            pieces.push(WriteAt { offset: offset_of(slot), bytes: page });
+        }
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        self.counters.writes += 1;
+        self.counters.bytes_written += pieces.iter().map(|p| p.bytes.len() as u64).sum::<u64>();
+        let outcome = self.store.write(&pieces);
+        writer.batch.clear();
+        writer.slots.clear();
+        Ok(outcome?)
+    }
+
+    /// Makes all that was written durable.
+    pub(crate) fn barrier(&mut self) -> Result<()> {
+        self.flush(None)?;
+        self.counters.syncs += 1;
+        self.store.sync()?;
+        if let Some(writer) = self.writer.as_mut() {
+            writer.unsynced = vec![(writer.epoch.salt(), writer.epoch.used())];
+            writer.since_barrier = 0;
+        }
+        Ok(())
+    }
+
+    /// Blocks sealed under the current epoch, and the most that it may seal.
+    pub(crate) fn epoch_use(&self) -> (u32, u32) {
+        self.writer.as_ref().map_or((0, 0), |w| (w.epoch.used(), w.limit.min(BLOCKS_PER_EPOCH)))
+    }
+
+    /// Blocks written since the last barrier.
+    pub(crate) fn since_barrier(&self) -> u64 {
+        self.writer.as_ref().map_or(0, |w| w.since_barrier)
+    }
+
+    /// For the next record.
+    pub(crate) fn unsynced(&self) -> Vec<(Salt, u32)> {
+        self.writer.as_ref().map(|w| w.unsynced.clone()).unwrap_or_default()
+    }
+
+    /// Seals a record.
+    pub(crate) fn seal_record(
+        &mut self,
+        sequence: u64,
+        body: &[u8; crate::format::record::SEALED],
+    ) -> Result<(u32, Page, [u8; crate::format::TAG])> {
+        let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
+        let slot = crate::format::record::slot_of(sequence);
+        let (page, tag) = writer
+            .epoch
+            .seal_record(self.keys.id(), sequence, slot, body)
+            .ok_or(Error::Bug("a sequence was sealed twice"))?;
+        Ok((slot, page, tag))
+    }
+
+    /// Reads and verifies one block.
+    pub(crate) fn get(&mut self, pointer: &Pointer, place: Place, page: &mut Page) -> Result<()> {
+        self.before_reading()?;
+        self.store.read(&mut [ReadAt { offset: offset_of(pointer.slot), buf: page }])?;
+        self.verify(pointer, place, page)
+    }
+
+    /// Reads and verifies several blocks in one call of the store.
+    pub(crate) fn get_all(&mut self, wanted: &[(Pointer, Place)], pages: &mut [Box<Page>]) -> Result<()> {
+        self.before_reading()?;
+        let mut pieces: Vec<_> = wanted
+            .iter()
+            .zip(pages.iter_mut())
+            .map(|((pointer, _), page)| ReadAt { offset: offset_of(pointer.slot), buf: page.as_mut_slice() })
+            .collect();
+        self.store.read(&mut pieces)?;
+        wanted.iter().zip(pages).try_for_each(|((pointer, place), page)| self.verify(pointer, *place, page))
+    }
+
+    fn before_reading(&mut self) -> Result<()> {
+        self.counters.reads += 1;
+        // A block evicted from the cache may still sit in the queue.
+        if self.writer.as_ref().is_some_and(|w| !w.slots.is_empty()) { self.flush(None) } else { Ok(()) }
+    }
+
+    fn verify(&mut self, pointer: &Pointer, place: Place, page: &mut Page) -> Result<()> {
+        self.counters.blocks_read += 1;
+        self.keys
+            .open(pointer, place, page)
+            .map_err(|_| Error::Corrupted { what: place.name(), slot: pointer.slot })
+    }
+}
+
+fn fresh_epoch(keys: &Keyring, entropy: &mut dyn Entropy, limit: u32) -> Result<Epoch> {
+    let mut salt = [0; 16];
+    entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
+    Ok(Epoch::new(keys, Salt(salt), limit))
+}

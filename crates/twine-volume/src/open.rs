@@ -1,0 +1,261 @@
+//! Creating and opening.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use twine_vfs::FileType;
+
+use crate::anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, Successor};
+use crate::commit::{Anchored, LiveAnchor};
+use crate::crypto::{Keyring, MasterKey, VolumeKey, make_header, open_header};
+use crate::engine::{Bounds, Engine, Live};
+use crate::error::{Error, Result};
+use crate::format::header::{Found, Header};
+use crate::format::inode::Inode;
+use crate::format::key::Key;
+use crate::format::{Page, ROOT_INO, SEGMENT, SLOT, offset_of};
+use crate::info::Recovery;
+use crate::io::Io;
+use crate::pool::Pool;
+use crate::provider::{Clock, Entropy};
+use crate::recover::recover;
+use crate::space::Space;
+use crate::store::{ReadAt, Store, WriteAt};
+use crate::tree::Core;
+
+/// What a volume is given by its embedder besides store and key.
+pub struct Environment {
+    /// Randomness for salts and keys.
+    pub entropy: Box<dyn Entropy>,
+    /// Time for inodes.
+    pub clock: Box<dyn Clock>,
+    /// Freshness across restarts; `None` accepts any state that was once committed.
+    pub anchor: Option<Box<dyn Anchor>>,
+}
+
+#[cfg(feature = "file")]
+impl Environment {
+    /// The operating system's randomness and clock, and no anchor.
+    pub fn system() -> Self {
+        Environment {
+            entropy: Box::<crate::provider::SystemEntropy>::default(),
+            clock: Box::<crate::provider::SystemClock>::default(),
+            anchor: None,
+        }
+    }
+}
+
+/// How a volume is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bound of all memory that grows with use: pages, dirty data, inodes, buffers. At least 2 MiB are taken. The
+    /// allocation map comes on top: 96 KiB for each GiB of the store.
+    pub cache_bytes: usize,
+    /// Most bytes that the store may take.
+    pub max_store_bytes: u64,
+    /// Change nothing, not even the store's lock for writers.
+    pub read_only: bool,
+    /// Refuse any other volume.
+    pub expected_id: Option<[u8; 16]>,
+    /// When the anchor moves.
+    pub anchor_policy: AnchorPolicy,
+    /// Blocks that one key may seal, at most the format's 2^31.
+    pub blocks_per_epoch: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cache_bytes: 32 << 20,
+            max_store_bytes: u64::MAX,
+            read_only: false,
+            expected_id: None,
+            anchor_policy: AnchorPolicy::EverySync,
+            blocks_per_epoch: None,
+        }
+    }
+}
+
+impl Options {
+    fn limit(&self) -> u32 {
+        u32::try_from(self.max_store_bytes / SLOT as u64).unwrap_or(u32::MAX) / SEGMENT * SEGMENT
+    }
+}
+
+fn random<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes).map_err(|_| Error::Entropy)?;
+    Ok(bytes)
+}
+
+/// Both header slots.
+pub(crate) fn read_headers(store: &mut dyn Store) -> Result<[Page; 2]> {
+    let mut pages = [[0; SLOT]; 2];
+    let [first, second] = &mut pages;
+    store.read(&mut [ReadAt { offset: 0, buf: first }, ReadAt { offset: offset_of(1), buf: second }])?;
+    Ok(pages)
+}
+
+/// The header to use: which slot, its contents, and the volume key.
+pub(crate) fn unlock(pages: &[Page; 2], master: &MasterKey) -> Result<(usize, Header, VolumeKey)> {
+    let (mut best, mut whole, mut damaged, mut version) = (None, false, false, None);
+    for (slot, page) in pages.iter().enumerate() {
+        match Header::find(page) {
+            Found::Nothing => {}
+            Found::Damaged => damaged = true,
+            Found::Version(found) => version = Some(found),
+            Found::Whole(header, signature) => {
+                whole = true;
+                let newer = best.as_ref().is_none_or(|(_, h, _): &(usize, Header, VolumeKey)| h.generation < header.generation);
+                if newer && let Ok(key) = open_header(master, &header, &signature) {
+                    best = Some((slot, header, key));
+                }
+            }
+        }
+    }
+    match (best, version) {
+        (Some(best), _) => Ok(best),
+        (None, Some(version)) => Err(Error::UnsupportedVersion(version)),
+        (None, None) if whole => Err(Error::WrongKey),
+        (None, None) if damaged => Err(Error::HeaderDamaged),
+        (None, None) => Err(Error::NotAVolume),
+    }
+}
+
+/// Writes a new volume into an empty store and opens it.
+pub(crate) fn create(
+    mut store: Box<dyn Store>,
+    master: &MasterKey,
+    mut environment: Environment,
+    options: &Options,
+) -> Result<Engine> {
+    let id: [u8; 16] = random(environment.entropy.as_mut())?;
+    let key = VolumeKey::new(random(environment.entropy.as_mut())?);
+    let salt = random(environment.entropy.as_mut())?;
+    // An older volume's records must not stand beside the new ones; the header comes last and makes it a volume.
+    store.truncate(0)?;
+    store.allocate(0, offset_of(SEGMENT))?;
+    store.write(&[WriteAt { offset: 0, bytes: &vec![0; crate::format::RESERVED as usize * SLOT] }])?;
+    let header = make_header(master, &key, id, 1, salt);
+    let mut io = Io::new(store, Keyring::new(key, id));
+    io.start_writing(environment.entropy, options.blocks_per_epoch)?;
+    let bounds = Bounds::new(options.cache_bytes);
+    let core = Core::empty(io, Pool::new(bounds.pages), Space::new(SEGMENT))?;
+    let committed = Anchored { sequence: 0, tag: [0; 16], next: 1, delta_slots: Vec::new(), anchor: None };
+    let mut engine = engine(core, environment.clock, bounds, options, committed, 2);
+    let now = engine.now();
+    let root = Inode {
+        file_type: FileType::Directory,
+        links: 2,
+        size: 0,
+        accessed: now,
+        modified: now,
+        changed: now,
+        entries: 0,
+        parent: ROOT_INO,
+    };
+    engine.inodes.insert(ROOT_INO, Live::new(root));
+    engine.update(ROOT_INO, |_| ())?;
+    engine.commit()?;
+    engine.core.io.store.write(&[
+        WriteAt { offset: 0, bytes: &header },
+        WriteAt { offset: offset_of(1), bytes: &header },
+    ])?;
+    engine.core.io.barrier()?;
+    if let Some(anchor) = environment.anchor {
+        let state = (engine.committed.sequence, engine.committed.tag);
+        engine.committed.anchor = Some(take_over(anchor, &mut engine.core.io, None, state, options)?);
+    }
+    engine.recovery.sequence = engine.committed.sequence;
+    Ok(engine)
+}
+
+/// Opens an existing volume.
+pub(crate) fn open(
+    mut store: Box<dyn Store>,
+    master: &MasterKey,
+    environment: Environment,
+    options: &Options,
+) -> Result<Engine> {
+    let (_, header, key) = unlock(&read_headers(store.as_mut())?, master)?;
+    if options.expected_id.is_some_and(|id| id != header.id) {
+        return Err(Error::OtherVolume);
+    }
+    let Environment { entropy, clock, mut anchor } = environment;
+    let anchored = match &mut anchor {
+        Some(anchor) => anchor.load(&header.id).map_err(|e| Error::Anchor(e.to_string()))?,
+        None => None,
+    };
+    let bounds = Bounds::new(options.cache_bytes);
+    let io = Io::new(store, Keyring::new(key, header.id));
+    let (mut core, recovered) = recover(io, Pool::new(bounds.pages), anchored.as_ref())?;
+    let state = (recovered.state.clear.sequence, recovered.state.tag);
+    let mut live_anchor = None;
+    if !options.read_only {
+        core.io.start_writing(entropy, options.blocks_per_epoch)?;
+        // What recovery saw may sit in the host's cache only, and the next commit builds on it.
+        core.io.barrier()?;
+        if let Some(anchor) = anchor {
+            live_anchor = Some(take_over(anchor, &mut core.io, anchored.as_ref(), state, options)?);
+        }
+    }
+    let committed = Anchored {
+        sequence: state.0,
+        tag: state.1,
+        next: recovered.next,
+        delta_slots: recovered.delta_slots,
+        anchor: live_anchor,
+    };
+    let mut engine = engine(core, clock, bounds, options, committed, recovered.state.record.next_ino);
+    engine.recovery = recovered.report;
+    let mut orphans = VecDeque::new();
+    engine.core.scan(Key::orphan(0), |key, _| key.as_orphan().map(|ino| orphans.push_back(ino)).is_some())?;
+    engine.recovery.orphans = orphans.len() as u64;
+    if !options.read_only {
+        engine.changed = !orphans.is_empty();
+        engine.orphans = orphans;
+    }
+    Ok(engine)
+}
+
+/// Becomes the anchor's one writer.
+fn take_over(
+    mut anchor: Box<dyn Anchor>,
+    io: &mut Io,
+    expected: Option<&AnchorState>,
+    (sequence, tag): (u64, [u8; 16]),
+    options: &Options,
+) -> Result<LiveAnchor> {
+    let writer = random(io.entropy()?)?;
+    let state = AnchorState { current: Successor { sequence, tag }, pending: None, writer };
+    anchor.swap(io.keys.id(), expected, &state).map_err(|error| match error {
+        AnchorError::Conflict => Error::Forked { sequence },
+        AnchorError::Failed(why) => Error::Anchor(why),
+    })?;
+    Ok(LiveAnchor { anchor, policy: options.anchor_policy, state })
+}
+
+fn engine(
+    core: Core,
+    clock: Box<dyn Clock>,
+    bounds: Bounds,
+    options: &Options,
+    committed: Anchored,
+    next_ino: u64,
+) -> Engine {
+    Engine {
+        core,
+        clock,
+        bounds,
+        limit: options.limit(),
+        inodes: HashMap::new(),
+        dirty_inodes: BTreeSet::new(),
+        dirty_pages: BTreeSet::new(),
+        next_ino,
+        changed: false,
+        read_only: options.read_only,
+        failure: None,
+        committed,
+        orphans: VecDeque::new(),
+        recovery: Recovery::default(),
+    }
+}

@@ -1,0 +1,77 @@
+//! The copy-on-write B+tree over the pool, and the block layer below it.
+
+mod read;
+mod write;
+
+use crate::error::{Error, Result};
+use crate::format::node;
+use crate::format::pointer::Pointer;
+use crate::io::Io;
+use crate::pool::{PageKey, Pool};
+use crate::space::Space;
+
+/// Everything below inodes: blocks, cache, allocation and the tree.
+pub(crate) struct Core {
+    pub(crate) io: Io,
+    pub(crate) pool: Pool,
+    pub(crate) space: Space,
+    pub(crate) root: Root,
+    /// Nodes in memory that are not sealed yet.
+    pub(crate) dirty_nodes: usize,
+}
+
+/// The tree's root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Root {
+    pub(crate) pointer: Pointer,
+    pub(crate) level: u8,
+}
+
+impl Core {
+    /// An empty tree in memory.
+    pub(crate) fn empty(io: Io, pool: Pool, space: Space) -> Result<Core> {
+        let root = Root { pointer: Pointer::in_memory(0), level: 0 };
+        let mut core = Core { io, pool, space, root, dirty_nodes: 0 };
+        core.root.pointer = Pointer::in_memory(core.new_node(0)?.0);
+        Ok(core)
+    }
+
+    /// A new dirty node: its slot and frame.
+    fn new_node(&mut self, level: u8) -> Result<(u32, usize)> {
+        let (slot, _) = self.space.allocate(1)?;
+        let mut page = self.pool.take_page();
+        node::init(&mut page, level);
+        let frame = self.pool.insert(PageKey::node(slot), page);
+        self.pool.set_dirty(frame, true);
+        self.pool.warm_node(frame);
+        self.dirty_nodes += 1;
+        Ok((slot, frame))
+    }
+
+    /// The frame of a node, read and verified if need be.
+    pub(crate) fn load(&mut self, pointer: &Pointer, level: u8) -> Result<usize> {
+        if let Some(frame) = self.pool.find(PageKey::node(pointer.slot)) {
+            self.pool.warm_node(frame);
+            return Ok(frame);
+        }
+        if pointer.is_in_memory() {
+            return Err(Error::Bug("a node that was never sealed left the cache"));
+        }
+        let mut page = self.pool.take_page();
+        let place = crate::crypto::Place::Node { level };
+        let read = self.io.get(pointer, place, &mut page);
+        if read.is_err() || !node::validate(&page, level) {
+            self.pool.give_back(page);
+            read?;
+            return Err(Error::Corrupted { what: "layout of a tree node", slot: pointer.slot });
+        }
+        let frame = self.pool.insert(PageKey::node(pointer.slot), page);
+        self.pool.warm_node(frame);
+        Ok(frame)
+    }
+
+    /// The pointer at `i` of an inner node.
+    fn child(&self, frame: usize, i: usize) -> Result<Pointer> {
+        node::inner::pointer(self.pool.page(frame), i).ok_or(Error::Bug("child index"))
+    }
+}
