@@ -137,7 +137,8 @@ impl Engine {
             slots.push(self.core.space.allocate(1)?.0);
         }
         let delta = self.core.space.delta();
-        let mut bytes = u32::try_from(delta.len()).map_err(|_| Error::Bug("delta length"))?.to_le_bytes().to_vec();
+        let mut bytes =
+            u32::try_from(delta.len()).map_err(|_| Error::Bug("delta length"))?.to_le_bytes().to_vec();
         bytes.extend_from_slice(&delta);
         if bytes.len() > blocks * SLOT {
             return Err(Error::Bug("the delta outgrew its blocks"));

@@ -7,15 +7,12 @@
 //! * `format` the bytes, `crypto` the keys and seals, `store` the host's side;
 //! * `io` sealed blocks in batches, `pool` the one cache, `space` the allocation map, `tree` the copy-on-write tree;
 //! * `engine` and `fs` inodes, pages and names; `commit`, `recover`, `open` the life of a state;
-//! * `anchor` freshness across restarts; `check`, `copy`, `compact`, `rekey` the owner's tools.
+//! * `anchor` freshness across restarts; `rekey` the owner's tool.
 
 #![forbid(unsafe_code)]
 
 mod anchor;
-// mod check;
 mod commit;
-// mod compact;
-// mod copy;
 mod crypto;
 mod engine;
 mod error;
@@ -27,7 +24,7 @@ mod open;
 mod pool;
 mod provider;
 mod recover;
-// mod rekey;
+mod rekey;
 mod space;
 pub mod store;
 mod tree;
@@ -39,8 +36,6 @@ mod tests;
 #[cfg(feature = "file")]
 pub use anchor::InsecureFileAnchor;
 pub use anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, MemoryAnchor, Successor};
-// pub use check::{Finding, HeaderReport, structure};
-// pub use copy::{CopyReport, copy_tree};
 pub use crypto::MasterKey;
 pub use error::{Error, Result};
 pub use info::{Counters, Info, Recovery};
@@ -48,5 +43,5 @@ pub use open::{Environment, Options};
 pub use provider::{Clock, Entropy, EntropyFailed};
 #[cfg(feature = "file")]
 pub use provider::{SystemClock, SystemEntropy};
-// pub use rekey::rekey;
+pub use rekey::rekey;
 pub use volume::Volume;

@@ -105,7 +105,9 @@ pub(crate) fn unlock(pages: &[Page; 2], master: &MasterKey) -> Result<(usize, He
             Found::Version(found) => version = Some(found),
             Found::Whole(header, signature) => {
                 whole = true;
-                let newer = best.as_ref().is_none_or(|(_, h, _): &(usize, Header, VolumeKey)| h.generation < header.generation);
+                let newer = best
+                    .as_ref()
+                    .is_none_or(|(_, h, _): &(usize, Header, VolumeKey)| h.generation < header.generation);
                 if newer && let Ok(key) = open_header(master, &header, &signature) {
                     best = Some((slot, header, key));
                 }
@@ -145,7 +147,7 @@ pub(crate) fn create(
     let now = engine.now();
     let root = Inode {
         file_type: FileType::Directory,
-        links: 2,
+        links: 1,
         size: 0,
         accessed: now,
         modified: now,
@@ -156,10 +158,11 @@ pub(crate) fn create(
     engine.inodes.insert(ROOT_INO, Live::new(root));
     engine.update(ROOT_INO, |_| ())?;
     engine.commit()?;
-    engine.core.io.store.write(&[
-        WriteAt { offset: 0, bytes: &header },
-        WriteAt { offset: offset_of(1), bytes: &header },
-    ])?;
+    engine
+        .core
+        .io
+        .store
+        .write(&[WriteAt { offset: 0, bytes: &header }, WriteAt { offset: offset_of(1), bytes: &header }])?;
     engine.core.io.barrier()?;
     if let Some(anchor) = environment.anchor {
         let state = (engine.committed.sequence, engine.committed.tag);

@@ -221,10 +221,4 @@ impl Pool {
         let keys: Vec<_> = self.index.keys().filter(|k| range.contains(&k.0)).copied().collect();
         keys.into_iter().for_each(|key| self.remove(key));
     }
-
-    /// Forgets every clean page.
-    pub(crate) fn forget_clean(&mut self) {
-        let keys: Vec<_> = self.frames.iter().filter(|f| !f.dirty).filter_map(|f| f.key).collect();
-        keys.into_iter().for_each(|key| self.remove(key));
-    }
 }

@@ -83,9 +83,9 @@ pub(crate) fn recover(mut io: Io, pool: Pool, anchored: Option<&AnchorState>) ->
     if let Err(error) = verify_unsynced(&mut core.io, &state) {
         let Error::Corrupted { slot, .. } = error else { return Err(error) };
         // A commit whose blocks are not all there was never finished; its predecessor was, before it began.
-        let before = valid.iter().find(|v| {
-            v.clear.sequence == state.record.previous && v.tag == state.record.previous_tag
-        });
+        let before = valid
+            .iter()
+            .find(|v| v.clear.sequence == state.record.previous && v.tag == state.record.previous_tag);
         let Some(before) = before else { return Err(error) };
         report.discarded = Some((state.clear.sequence, slot));
         state = before.clone();
@@ -115,7 +115,8 @@ fn check_anchor(anchored: Option<&AnchorState>, state: &Valid, valid: &[Valid]) 
         return Err(Error::Rollback { found: found.sequence, anchored: anchor.current.sequence });
     }
     // The anchored state itself must not be contradicted where the ring still shows it.
-    let other = valid.iter().any(|v| v.clear.sequence == anchor.current.sequence && v.tag != anchor.current.tag);
+    let other =
+        valid.iter().any(|v| v.clear.sequence == anchor.current.sequence && v.tag != anchor.current.tag);
     if found.sequence == anchor.current.sequence || other || anchor.pending.is_some() {
         return Err(Error::Forked { sequence: found.sequence });
     }

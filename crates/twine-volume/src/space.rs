@@ -347,7 +347,10 @@ impl Space {
     pub(crate) fn cut_tail(&mut self, keep: u32) -> Option<u32> {
         let mut slots = self.slots;
         let mut free = self.free_total;
-        while slots > SEGMENT && self.segment_is_free(slots - SEGMENT) && !self.segment_is_mapped(slots - SEGMENT) {
+        while slots > SEGMENT
+            && self.segment_is_free(slots - SEGMENT)
+            && !self.segment_is_mapped(slots - SEGMENT)
+        {
             let present = !self.is_absent(slots - SEGMENT);
             if present && free < keep + SEGMENT {
                 break;

@@ -75,7 +75,10 @@ impl Volume {
             used_bytes: offset_of(space.used()),
             free_bytes: offset_of(space.free()),
             epoch_blocks: engine.core.io.epoch_use(),
-            cache_bytes: ((engine.core.pool.capacity() * SLOT) as u64, (engine.core.pool.peak() * SLOT) as u64),
+            cache_bytes: (
+                (engine.core.pool.capacity() * SLOT) as u64,
+                (engine.core.pool.peak() * SLOT) as u64,
+            ),
             anchor: anchor.as_ref().map_or("none", |live| live.anchor.name()),
             anchor_policy: anchor.as_ref().map(|live| live.policy),
             read_only: engine.read_only || engine.failure.is_some(),

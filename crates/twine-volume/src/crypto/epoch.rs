@@ -41,7 +41,13 @@ impl Epoch {
     }
 
     /// Seals a page where it stands. `None` when the epoch is exhausted.
-    pub(crate) fn seal(&mut self, id: &[u8; 16], place: Place, slot: u32, page: &mut [u8]) -> Option<Pointer> {
+    pub(crate) fn seal(
+        &mut self,
+        id: &[u8; 16],
+        place: Place,
+        slot: u32,
+        page: &mut [u8],
+    ) -> Option<Pointer> {
         if self.exhausted() {
             return None;
         }
@@ -71,8 +77,10 @@ impl Epoch {
         page[..CLEAR].copy_from_slice(&clear);
         page[CLEAR..CLEAR + SEALED].copy_from_slice(body);
         let aad = aead::Aad::from(super::keyring::record_associated_data(id, slot, &clear));
-        let sealed =
-            self.records.seal_in_place_separate_tag(nonce(sequence), aad, &mut page[CLEAR..CLEAR + SEALED]).ok()?;
+        let sealed = self
+            .records
+            .seal_in_place_separate_tag(nonce(sequence), aad, &mut page[CLEAR..CLEAR + SEALED])
+            .ok()?;
         let mut tag = [0; TAG];
         tag.copy_from_slice(sealed.as_ref());
         page[CLEAR + SEALED..].copy_from_slice(&tag);

@@ -38,8 +38,13 @@ pub(crate) fn make_header(
 }
 
 /// The volume key of a header, if this master key made it.
-pub(crate) fn open_header(master: &MasterKey, header: &Header, signature: &[u8; 32]) -> Result<VolumeKey, Forged> {
-    hmac::verify(&hmac_key(master, &header.salt, &header.id), &header.signed(), signature).map_err(|_| Forged)?;
+pub(crate) fn open_header(
+    master: &MasterKey,
+    header: &Header,
+    signature: &[u8; 32],
+) -> Result<VolumeKey, Forged> {
+    hmac::verify(&hmac_key(master, &header.salt, &header.id), &header.signed(), signature)
+        .map_err(|_| Forged)?;
     let mut wrapped = Zeroizing::new(header.wrapped);
     let key = wrapping_key(master, &header.salt, &header.id)
         .open_in_place(nonce(0), aead::Aad::empty(), wrapped.as_mut())

@@ -80,11 +80,6 @@ impl Keyring {
         &self.id
     }
 
-    /// For wrapping it anew.
-    pub(crate) fn volume_key(&self) -> &VolumeKey {
-        &self.volume
-    }
-
     pub(super) fn epoch_keys(&self, salt: Salt) -> (aead::LessSafeKey, aead::LessSafeKey) {
         (block_key(&self.volume, salt, &self.id), record_key(&self.volume, salt, &self.id))
     }
@@ -94,8 +89,10 @@ impl Keyring {
         if self.blocks.len() >= KEPT && !self.blocks.contains_key(&pointer.salt) {
             self.blocks.clear();
         }
-        let key =
-            self.blocks.entry(pointer.salt).or_insert_with(|| block_key(&self.volume, pointer.salt, &self.id));
+        let key = self
+            .blocks
+            .entry(pointer.salt)
+            .or_insert_with(|| block_key(&self.volume, pointer.salt, &self.id));
         let aad = aead::Aad::from(place.associated_data(pointer.slot, &self.id));
         key.open_in_place_separate_tag(nonce(pointer.counter.into()), aad, pointer.tag.into(), page, 0..)
             .map(|_| ())
@@ -103,7 +100,11 @@ impl Keyring {
     }
 
     /// The record in a slot of the ring, with its tag. `Ok(None)`: the slot was never written.
-    pub(crate) fn open_record(&self, slot: u32, page: &Page) -> Result<Option<(Clear, Record, [u8; TAG])>, Forged> {
+    pub(crate) fn open_record(
+        &self,
+        slot: u32,
+        page: &Page,
+    ) -> Result<Option<(Clear, Record, [u8; TAG])>, Forged> {
         let Some(clear) = Clear::decode(&page[..CLEAR]) else {
             return if page.iter().all(|b| *b == 0) { Ok(None) } else { Err(Forged) };
         };

@@ -101,7 +101,8 @@ impl Chunk {
             }
             for (n, block) in (0u32..).zip(to) {
                 let tag: [u8; TAG] = reader.array()?;
-                *block = Some(Pointer { slot: slot.checked_add(n)?, counter: counter.checked_add(n)?, salt, tag });
+                *block =
+                    Some(Pointer { slot: slot.checked_add(n)?, counter: counter.checked_add(n)?, salt, tag });
             }
             at = first + count;
         }

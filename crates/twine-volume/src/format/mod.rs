@@ -38,8 +38,9 @@ pub(crate) const FILE_MAX: u64 = i64::MAX as u64;
 /// One slot's bytes.
 pub(crate) type Page = [u8; SLOT];
 
-const _: () = assert!(RING_LEN == 62, "the ring's length is part of the format: see docs/volume-format.md, section 1");
-const _: () = assert!(REGION % SEGMENT == 0 && RESERVED < SEGMENT);
+const _: () =
+    assert!(RING_LEN == 62, "the ring's length is part of the format: see docs/volume-format.md, section 1");
+const _: () = assert!(REGION.is_multiple_of(SEGMENT) && RESERVED < SEGMENT);
 
 /// Byte offset of a slot.
 pub(crate) fn offset_of(slot: u32) -> u64 {

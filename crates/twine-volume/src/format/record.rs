@@ -14,8 +14,11 @@ pub(crate) const UNSYNCED_MAX: usize = 8;
 /// Most blocks that a delta may take besides its record.
 pub(crate) const DELTA_BLOCKS_MAX: usize = 32;
 /// Longest delta inside the record.
-pub(crate) const DELTA_INLINE_MAX: usize =
-    SEALED - (2 + 8 + TAG + 1 + POINTER + 4 + 8) - (1 + UNSYNCED_MAX * 20) - (1 + DELTA_BLOCKS_MAX * POINTER) - 2;
+pub(crate) const DELTA_INLINE_MAX: usize = SEALED
+    - (2 + 8 + TAG + 1 + POINTER + 4 + 8)
+    - (1 + UNSYNCED_MAX * 20)
+    - (1 + DELTA_BLOCKS_MAX * POINTER)
+    - 2;
 
 const _: () = assert!(DELTA_INLINE_MAX >= 2000, "section 6 promises 2000 bytes");
 

@@ -25,13 +25,8 @@ impl Engine {
     }
 
     pub(crate) fn read(&mut self, ino: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let live = self.live(ino)?;
-        let size = live.inode.size;
-        // Cheap and rare: once after every change, as relatime(8) does, and never a reason to write.
-        if live.inode.accessed <= live.inode.modified && !buf.is_empty() && !self.read_only {
-            let now = self.now();
-            self.live(ino)?.inode.accessed = now;
-        }
+        // As with noatime, reading is no change.
+        let size = self.inode(ino)?.size;
         let left = size.saturating_sub(offset);
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
         let mut done = 0;
@@ -88,7 +83,9 @@ impl Engine {
                 chunk = Some((number, self.chunk(ino, number)?));
             }
             match chunk.as_ref().map(|(_, chunk)| chunk) {
-                Some(Chunk::Blocks(blocks)) if let Some(Some(pointer)) = blocks.get((block % CHUNK) as usize) => {
+                Some(Chunk::Blocks(blocks))
+                    if let Some(Some(pointer)) = blocks.get((block % CHUNK) as usize) =>
+                {
                     wanted.push((*pointer, Place::Data { ino, block }));
                 }
                 Some(Chunk::Inline(bytes)) if block == first && block == 0 => {
@@ -136,7 +133,8 @@ impl Engine {
     }
 
     pub(crate) fn write(&mut self, ino: u64, offset: u64, buf: &[u8]) -> Result<()> {
-        let end = offset.checked_add(buf.len() as u64).filter(|end| *end <= FILE_MAX).ok_or(FsError::TooLarge)?;
+        let end =
+            offset.checked_add(buf.len() as u64).filter(|end| *end <= FILE_MAX).ok_or(FsError::TooLarge)?;
         if buf.is_empty() {
             return Ok(());
         }
@@ -219,7 +217,7 @@ impl Engine {
     /// Frees what lies behind `size` and clears the rest of its last block.
     pub(crate) fn cut(&mut self, ino: u64, old: u64, size: u64) -> Result<()> {
         let keep = size.div_ceil(BLOCK);
-        if size % BLOCK != 0 {
+        if !size.is_multiple_of(BLOCK) {
             let frame = self.page_for_update(ino, keep - 1)?;
             self.core.pool.page_mut(frame)[(size % BLOCK) as usize..].fill(0);
             self.set_page_dirty(ino, keep - 1, frame);
@@ -228,7 +226,7 @@ impl Engine {
         self.changed = true;
         // The chunk that is cut in two, then all chunks behind it.
         let first = keep.div_ceil(CHUNK);
-        if keep % CHUNK != 0 {
+        if !keep.is_multiple_of(CHUNK) {
             self.cut_chunk(ino, keep / CHUNK, (keep % CHUNK) as usize)?;
         }
         while let Some((key, value)) = self.core.first_from(Key::chunk(ino, first))? {

@@ -1,6 +1,6 @@
 //! Names: directories, links, and the life of an inode from its first name to its last open.
 
-use twine_vfs::{Error as FsError, FileType, NAME_MAX};
+use twine_vfs::{Error as FsError, FileType, check_name};
 
 use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
@@ -94,7 +94,7 @@ impl Engine {
         let is_dir = file_type == FileType::Directory;
         let inode = Inode {
             file_type,
-            links: if is_dir { 2 } else { 1 },
+            links: 1,
             size: 0,
             accessed: now,
             modified: now,
@@ -105,15 +105,14 @@ impl Engine {
         self.put_entry(dir, cookie, Entry { file_type, ino, name })?;
         self.inodes.insert(ino, Live::new(inode));
         self.update(ino, |_| ())?;
-        self.entries_changed(dir, 1, i64::from(is_dir), now)?;
+        self.entries_changed(dir, 1, now)?;
         Ok(ino)
     }
 
-    /// A directory gained or lost entries, and subdirectories among them.
-    fn entries_changed(&mut self, dir: u64, entries: i64, subdirectories: i64, now: u64) -> Result<()> {
+    /// A directory gained or lost entries.
+    fn entries_changed(&mut self, dir: u64, entries: i64, now: u64) -> Result<()> {
         self.update(dir, |inode| {
             inode.entries = inode.entries.saturating_add_signed(entries);
-            inode.links = (i64::from(inode.links) + subdirectories).try_into().unwrap_or(inode.links);
             inode.modified = now;
             inode.changed = now;
         })
@@ -159,7 +158,7 @@ impl Engine {
             inode.links += 1;
             inode.changed = now;
         })?;
-        self.entries_changed(dir, 1, 0, now)
+        self.entries_changed(dir, 1, now)
     }
 
     pub(crate) fn unlink(&mut self, dir: u64, name: &str) -> Result<()> {
@@ -170,7 +169,7 @@ impl Engine {
         self.reserve(1, true)?;
         let now = self.now();
         self.core.delete(Key::entry(dir, found.cookie))?;
-        self.entries_changed(dir, -1, 0, now)?;
+        self.entries_changed(dir, -1, now)?;
         self.drop_link(found.ino, now)
     }
 
@@ -180,8 +179,8 @@ impl Engine {
         self.reserve(1, true)?;
         let now = self.now();
         self.core.delete(Key::entry(dir, found.cookie))?;
-        self.entries_changed(dir, -1, -1, now)?;
-        self.drop_directory(found.ino, now)
+        self.entries_changed(dir, -1, now)?;
+        self.drop_link(found.ino, now)
     }
 
     fn must_be_empty_directory(&mut self, found: Found) -> Result<()> {
@@ -198,14 +197,6 @@ impl Engine {
     fn drop_link(&mut self, ino: u64, now: u64) -> Result<()> {
         self.update(ino, |inode| {
             inode.links = inode.links.saturating_sub(1);
-            inode.changed = now;
-        })?;
-        self.free_if_unreachable(ino)
-    }
-
-    fn drop_directory(&mut self, ino: u64, now: u64) -> Result<()> {
-        self.update(ino, |inode| {
-            inode.links = 0;
             inode.changed = now;
         })?;
         self.free_if_unreachable(ino)
@@ -292,8 +283,8 @@ impl Engine {
         let entry = Entry { file_type: moved.file_type, ino: moved.ino, name: to_name };
         self.core.delete(Key::entry(from, moved.cookie))?;
         self.put_entry(to, cookie, entry)?;
-        self.entries_changed(from, -1, -i64::from(is_dir), now)?;
-        self.entries_changed(to, 1, i64::from(is_dir), now)?;
+        self.entries_changed(from, -1, now)?;
+        self.entries_changed(to, 1, now)?;
         self.update(moved.ino, |inode| {
             inode.changed = now;
             if is_dir {
@@ -301,8 +292,8 @@ impl Engine {
             }
         })?;
         if let Ok(replaced) = place {
-            self.entries_changed(to, -1, -i64::from(is_dir), now)?;
-            if is_dir { self.drop_directory(replaced.ino, now)? } else { self.drop_link(replaced.ino, now)? }
+            self.entries_changed(to, -1, now)?;
+            self.drop_link(replaced.ino, now)?;
         }
         Ok(())
     }
@@ -318,14 +309,4 @@ impl Engine {
         }
         Ok(true)
     }
-}
-
-fn check_name(name: &str) -> Result<()> {
-    if name.len() > NAME_MAX {
-        return Err(FsError::NameTooLong.into());
-    }
-    if name.is_empty() || name == "." || name == ".." || name.bytes().any(|b| b == b'/' || b == 0) {
-        return Err(FsError::Invalid.into());
-    }
-    Ok(())
 }

@@ -36,7 +36,11 @@ impl Engine {
     }
 
     fn clean_frame(&mut self, ino: u64, block: u64) -> Result<usize> {
-        let frame = self.core.pool.find(PageKey::data(ino, block)).ok_or(Error::Bug("a dirty page left the cache"))?;
+        let frame = self
+            .core
+            .pool
+            .find(PageKey::data(ino, block))
+            .ok_or(Error::Bug("a dirty page left the cache"))?;
         self.core.pool.set_dirty(frame, false);
         Ok(frame)
     }

@@ -47,7 +47,11 @@ enum Change {
 impl FaultyStore {
     /// A store whose durable contents are these.
     pub fn new(bytes: Vec<u8>) -> Self {
-        FaultyStore(Arc::new(Mutex::new(State { current: bytes.clone(), durable: bytes, ..State::default() })))
+        FaultyStore(Arc::new(Mutex::new(State {
+            current: bytes.clone(),
+            durable: bytes,
+            ..State::default()
+        })))
     }
 
     /// Arms one fault at the given changing call from the store's beginning.
@@ -136,7 +140,7 @@ impl State {
 }
 
 impl Store for FaultyStore {
-    fn len(&mut self) -> Result<u64, StoreError> {
+    fn length(&mut self) -> Result<u64, StoreError> {
         Ok(self.lock().current.len() as u64)
     }
 

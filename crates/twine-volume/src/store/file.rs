@@ -27,15 +27,23 @@ impl FileStore {
 
     /// Creates a new file and makes its name durable; an existing one is an error.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        let file =
-            File::options().read(true).write(true).create_new(true).open(path).map_err(|e| failed("create", &e))?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map_err(|e| failed("create", &e))?;
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(parent).and_then(|dir| dir.sync_all()).map_err(|e| failed("sync of the folder", &e))?;
         Self::locked(file, true)
     }
 
     fn locked(file: File, write: bool) -> Result<Self, StoreError> {
-        let how = if write { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
+        let how = if write {
+            FlockOperation::NonBlockingLockExclusive
+        } else {
+            FlockOperation::NonBlockingLockShared
+        };
         match flock(&file, how) {
             Ok(()) => Ok(FileStore { file, punches: true }),
             Err(Errno::WOULDBLOCK) => Err(StoreError::InUse),
@@ -74,7 +82,7 @@ fn run_length(mut place: impl FnMut(usize) -> Option<(u64, usize)>) -> usize {
 }
 
 impl Store for FileStore {
-    fn len(&mut self) -> Result<u64, StoreError> {
+    fn length(&mut self) -> Result<u64, StoreError> {
         Ok(self.file.metadata().map_err(|e| failed("stat", &e))?.len())
     }
 
@@ -136,7 +144,7 @@ impl Store for FileStore {
             // A file system without allocation: the length at least; running full then shows at a write.
             Err(Errno::OPNOTSUPP) => {
                 let end = offset.saturating_add(len);
-                if self.len()? < end {
+                if self.length()? < end {
                     self.file.set_len(end).map_err(|e| failed("extend", &e))?;
                 }
                 Ok(())

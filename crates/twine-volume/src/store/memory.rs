@@ -51,7 +51,7 @@ pub(super) fn write_to(bytes: &mut Vec<u8>, offset: u64, data: &[u8]) -> Result<
 }
 
 impl Store for MemoryStore {
-    fn len(&mut self) -> Result<u64, StoreError> {
+    fn length(&mut self) -> Result<u64, StoreError> {
         Ok(self.lock().len() as u64)
     }
 

@@ -2,9 +2,9 @@
 
 mod memory;
 
+mod fault;
 #[cfg(feature = "file")]
 mod file;
-mod fault;
 
 pub use fault::{Fault, FaultyStore};
 #[cfg(feature = "file")]
@@ -30,7 +30,7 @@ pub struct WriteAt<'a> {
 /// Host storage. Everything it answers is a claim that the volume verifies; only availability depends on it.
 pub trait Store: Send {
     /// Length in bytes.
-    fn len(&mut self) -> Result<u64, StoreError>;
+    fn length(&mut self) -> Result<u64, StoreError>;
     /// Reads every piece.
     fn read(&mut self, pieces: &mut [ReadAt<'_>]) -> Result<(), StoreError>;
     /// Writes every piece, in order where they overlap. Nothing is durable before [`Store::sync`].

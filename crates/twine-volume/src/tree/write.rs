@@ -233,7 +233,9 @@ impl Core {
             }
             if load == 0 {
                 self.drop_child(parent, index)?;
-            } else if !self.merge(parent, index, level)? && !(index > 0 && self.merge(parent, index - 1, level)?) {
+            } else if !(self.merge(parent, index, level)?
+                || index > 0 && self.merge(parent, index - 1, level)?)
+            {
                 return Ok(());
             }
             frame = parent;
@@ -267,7 +269,10 @@ impl Core {
         }
         let right_pointer = self.child(parent, index + 1)?;
         let left_pointer = self.child(parent, index)?;
-        let left_load = { let f = self.load(&left_pointer, level)?; node::load(self.pool.page(f)) };
+        let left_load = {
+            let f = self.load(&left_pointer, level)?;
+            node::load(self.pool.page(f))
+        };
         let right_frame = self.load(&right_pointer, level)?;
         let right: Page = *self.pool.page(right_frame);
         if left_load + node::load(&right) > ROOM * 7 / 8 {

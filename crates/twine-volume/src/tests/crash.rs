@@ -1,0 +1,99 @@
+//! Power cuts and kills at every host call of random histories (docs/volume-format.md, section 8).
+
+use std::sync::atomic::Ordering;
+
+use twine_vfs::{MemFs, MemLimits};
+
+use super::support::{Driver, Dump, Random, TestClock, dump, environment, master, tiny};
+use crate::Volume;
+use crate::store::{Fault, FaultyStore};
+
+/// Runs a history until it ends or the store dies; the states that each sync would leave, the last one possibly unfinished.
+fn run(store: &FaultyStore, seed: u64, steps: u64) -> (Vec<Dump>, bool) {
+    let clock = TestClock::default();
+    let time = clock.0.clone();
+    let model = MemFs::new(MemLimits::default(), move || time.load(Ordering::Relaxed));
+    let mut states = vec![dump(&model).expect("a model dumps")];
+    let Ok(volume) = Volume::create(Box::new(store.clone()), &master(), environment(seed, &clock), &tiny())
+    else {
+        return (states, false);
+    };
+    let mut driver = Driver::new(seed);
+    let mut dice = Random(seed ^ 2);
+    for step in 0..steps {
+        clock.0.store(1000 + step, Ordering::Relaxed);
+        let (_, outcome) = driver.step(&model, &volume);
+        if volume.failure().is_some() {
+            return (states, true);
+        }
+        assert!(!matches!(outcome, Err(twine_vfs::Error::Io)));
+        if dice.below(6) == 0 {
+            states.push(dump(&model).expect("a model dumps"));
+            if volume.sync_all().is_err() {
+                return (states, true);
+            }
+        }
+    }
+    (states, true)
+}
+
+/// Cuts the power at call `n` and checks what is left, several ways, and that life goes on from there.
+fn cut(seed: u64, steps: u64, n: u64) -> bool {
+    let store = FaultyStore::default();
+    store.arm(n, Fault::Kill);
+    let (states, created) = run(&store, seed, steps);
+    let mut random = Random(seed << 32 | n);
+    for trial in 0..3 {
+        let image = if trial == 0 { store.image() } else { store.crash(&mut || random.next()) };
+        check(&states, created, image, &mut random, &format!("seed {seed} call {n} trial {trial}"), 2);
+    }
+    store.calls() > n
+}
+
+/// What a crash left opens as the last synced state or the one being synced; then another crash while it goes on.
+fn check(states: &[Dump], created: bool, image: Vec<u8>, random: &mut Random, context: &str, depth: u32) {
+    let clock = TestClock::default();
+    let store = FaultyStore::new(image);
+    let seed = random.next();
+    let volume = match Volume::open(Box::new(store.clone()), &master(), environment(seed, &clock), &tiny()) {
+        Ok(volume) => volume,
+        Err(error) => {
+            assert!(!created, "{context}: {error}");
+            return;
+        }
+    };
+    let found = dump(&volume).unwrap_or_else(|e| panic!("{context}: {e} {:?}", volume.recovery()));
+    let allowed = &states[states.len().saturating_sub(2)..];
+    assert!(allowed.contains(&found), "{context}: neither the last synced state nor the one being synced");
+    if depth == 0 {
+        return;
+    }
+    // Goes on from the recovered state, and loses power again.
+    let model_clock = clock.0.clone();
+    let _ = model_clock;
+    let root = twine_vfs::FileSystem::root(&volume);
+    let name = format!("again{depth}");
+    clock.0.store(5, Ordering::Relaxed);
+    let mut next = vec![found];
+    if let Ok(ino) = twine_vfs::FileSystem::create(&volume, root, &name) {
+        let bytes = random.bytes(30_000);
+        twine_vfs::FileSystem::write(&volume, ino, 0, &bytes).expect("a recovered volume takes writes");
+        next.push(dump(&volume).expect("dump"));
+        store.arm(store.calls() + random.below(3), Fault::Kill);
+        let _ = volume.sync_all();
+    }
+    let left = store.crash(&mut || random.next());
+    check(&next, true, left, random, &format!("{context}, cut again"), depth - 1);
+}
+
+#[test]
+fn every_cut_leaves_a_synced_state() {
+    for seed in 0..4 {
+        println!("seed {seed}");
+        let mut n = 0;
+        while cut(seed, 60, n) {
+            n += 1;
+        }
+        println!("{n} host calls");
+    }
+}
