@@ -6,7 +6,7 @@
 //!                └──────────────── slot 0 ─────────────────────────┘ slots 1 to 7
 //! ```
 
-use crate::elf::{ElfError, Program};
+use crate::elf::{ElfError, Program, Segment};
 use crate::scan::{self, ScanError};
 use sgx_isa::{PageType, SecinfoFlags, Tcs};
 use thiserror::Error;
@@ -76,7 +76,7 @@ impl Image {
         }
         let address = program.layout;
         write(&mut program, address, &to_bytes(&layout));
-        let mut pages = segment_pages(&program);
+        let mut pages = segment_pages(&program.segments);
         for slot in 0..THREADS as u64 {
             slot_pages(&layout, program.entry, slot, &mut pages);
         }
@@ -132,9 +132,9 @@ fn write(program: &mut Program, address: u64, bytes: &[u8]) {
     }
 }
 
-fn segment_pages(program: &Program) -> Vec<Page> {
+fn segment_pages(segments: &[Segment]) -> Vec<Page> {
     let mut pages = Vec::new();
-    for segment in &program.segments {
+    for segment in segments {
         let mut flags = SecinfoFlags::R | PageType::Reg.into();
         flags.set(SecinfoFlags::W, segment.writable);
         flags.set(SecinfoFlags::X, segment.executable);
@@ -245,4 +245,23 @@ pub fn from_bytes(bytes: &[u8]) -> Option<ImageLayout> {
         },
     };
     (layout.magic == LAYOUT_MAGIC).then_some(layout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Linkers other than ours start a segment in the middle of a page.
+    #[test]
+    fn a_segment_may_start_and_end_within_a_page() {
+        let data: Vec<u8> = (0..5000).map(|i| (i % 251) as u8 + 1).collect();
+        let segment =
+            Segment { address: 0x1f00, size: 9000, data: data.clone(), writable: true, executable: false };
+        let pages = segment_pages(&[segment]);
+        assert_eq!(pages.iter().map(|p| p.offset).collect::<Vec<_>>(), [0x1000, 0x2000, 0x3000, 0x4000]);
+        let memory: Vec<u8> = pages.iter().flat_map(|p| p.data.to_vec()).collect();
+        assert!(memory[..0xf00].iter().all(|&b| b == 0));
+        assert!(memory[0xf00..0xf00 + 5000] == data);
+        assert!(memory[0xf00 + 5000..].iter().all(|&b| b == 0));
+    }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::Copy;
+use sha2::{Digest, Sha256};
 use std::fs;
 use twine_abi::layout::{ELRANGE, THREADS};
 use twine_image::build::{BuildError, Toolchain, build_enclave};
@@ -15,6 +16,8 @@ fn builds_measures_and_signs() {
     assert!(built.fresh && built.warnings.is_empty(), "{:?}", built.warnings);
     let stream = fs::read(&built.image).unwrap();
     assert_eq!(sgxs::measure(&stream[..]).unwrap(), built.mrenclave);
+    // As the documentation promises.
+    assert_eq!(Sha256::digest(&stream)[..], built.mrenclave);
 
     let image = inspect::image(&stream[..]).unwrap();
     let layout = image.layout.as_ref().unwrap();
