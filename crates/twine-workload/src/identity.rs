@@ -154,8 +154,13 @@ fn digest_of(bytes: &[u8]) -> Digest {
 fn config_id(identity: &Identity, digest: Digest) -> Digest {
     match identity {
         Identity::Digest => digest,
-        Identity::Owner { key, name, .. } => sha512(&[OWNER_DOMAIN, key, name.as_bytes()]),
+        Identity::Owner { key, name, .. } => owner_config_id(key, name),
     }
+}
+
+/// CONFIGID of every version of the workload that the owner of `key` calls `name`.
+pub fn owner_config_id(key: &[u8; 32], name: &str) -> Digest {
+    sha512(&[OWNER_DOMAIN, key, name.as_bytes()])
 }
 
 fn sha512(parts: &[&[u8]]) -> Digest {

@@ -23,7 +23,7 @@ mod workload;
 pub use canonical::MAX_LEN;
 pub use describe::{Change, Field};
 pub use error::{Error, Result};
-pub use identity::{Accepted, Candidate, CheckedModule, Digest, sha256};
+pub use identity::{Accepted, Candidate, CheckedModule, Digest, owner_config_id, sha256};
 pub use workload::{
     Clock, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
     NetworkAction, NetworkRule, Sha256, Stdio, Workload,

@@ -32,11 +32,8 @@ pub enum FileErrorKind {
 }
 
 impl FileError {
-    pub(crate) fn value(
-        field: impl Into<String>,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
+    /// A value that cannot stand.
+    pub fn value(field: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(FileErrorKind::Value, field, message, remedy)
     }
 
@@ -50,7 +47,9 @@ impl FileError {
         Self { kind, place: String::new(), field, message, remedy }
     }
 
-    pub(crate) fn at(self, place: impl Into<String>) -> Self {
+    /// The same error, at a place.
+    #[must_use]
+    pub fn at(self, place: impl Into<String>) -> Self {
         Self { place: place.into(), ..self }
     }
 }

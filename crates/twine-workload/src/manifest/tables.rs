@@ -35,7 +35,7 @@ pub struct WorkloadTable {
     /// `sha256:` and the module's digest in hex. Without it, that of the file `host.module`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
-    /// Arguments, argv[0] included.
+    /// Arguments, the program's name (argv 0) included.
     pub args: Vec<String>,
     /// Environment variables.
     pub env: BTreeMap<String, EnvEntry>,

@@ -1,0 +1,447 @@
+//! The relying party's policy: a TOML file, read strictly, and its appraisal of verified evidence.
+
+use std::time::Duration;
+
+use dcap_qvl::TcbStatus;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use twine_sgx::{AttributesFlags, Report};
+use twine_workload::{
+    Candidate, Digest, Freshness, Identity, MountSource, Workload,
+    manifest::{FileError, FreshnessWord, tomlfile},
+    owner_config_id,
+};
+
+use crate::{
+    Check, QuoteVerified, Root,
+    claims::{self, Claims},
+    verify::{hex, rfc3339},
+};
+
+/// policy.toml, version 1: what a relying party accepts. Everything that is not allowed here is refused.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Version of this file's format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// Which runtime.
+    pub enclave: EnclaveTable,
+    /// Which program and configuration.
+    pub workload: WorkloadTable,
+    /// On what hardware.
+    #[serde(default)]
+    pub platform: PlatformTable,
+    /// How recent, and bound to what.
+    #[serde(default)]
+    pub evidence: EvidenceTable,
+}
+
+/// Which runtime: one of `mrenclave`, or one of `signer`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnclaveTable {
+    /// MRENCLAVE of accepted images, 64 hex digits each.
+    pub mrenclave: Vec<String>,
+    /// Accepted signers.
+    pub signer: Vec<SignerRule>,
+    /// Accept enclaves that a debugger may read.
+    pub insecure_debug: bool,
+}
+
+/// Any image of a signer from some security version on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignerRule {
+    /// MRSIGNER, 64 hex digits.
+    pub mrsigner: String,
+    /// ISVPRODID.
+    pub product: u16,
+    /// Lowest accepted ISVSVN.
+    pub min_isvsvn: u16,
+}
+
+/// Which program and configuration: one of `digest`, or one of `owner`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkloadTable {
+    /// Digests of accepted workloads with `digest` identity, 128 hex digits each.
+    pub digest: Vec<String>,
+    /// Accepted workloads of owners.
+    pub owner: Vec<OwnerRule>,
+    /// Least freshness of every volume. Needs the workload itself to judge by.
+    pub freshness: Option<FreshnessWord>,
+    /// Accept any program and configuration: the evidence then says nothing about what runs.
+    pub insecure_any: bool,
+}
+
+/// Any version of an owner's workload from some version on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerRule {
+    /// The owner's Ed25519 public key, 64 hex digits.
+    pub key: String,
+    /// The workload's name.
+    pub name: String,
+    /// Lowest accepted CONFIGSVN.
+    pub min_version: u16,
+}
+
+/// On what hardware. Status and advisories must both hold.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlatformTable {
+    /// Accepted TCB statuses, in Intel's words; `UpToDate` if not given.
+    pub tcb_status: Vec<String>,
+    /// Advisories that may apply to the platform, like "INTEL-SA-00289"; none if not given.
+    pub advisories: Vec<String>,
+    /// Lowest number of the TCB recovery (tcbEvaluationDataNumber) to judge by.
+    pub min_tcb_evaluation_data_number: Option<u32>,
+}
+
+impl Default for PlatformTable {
+    fn default() -> Self {
+        let tcb_status = vec![TcbStatus::UpToDate.to_string()];
+        Self { tcb_status, advisories: Vec::new(), min_tcb_evaluation_data_number: None }
+    }
+}
+
+/// How recent, and bound to what.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvidenceTable {
+    /// Accept simulated processors, which protect nothing.
+    pub insecure_simulation: bool,
+    /// Greatest age of TCB info, QE identity and revocation lists, like "7days".
+    pub max_age: Option<String>,
+    /// REPORTDATA, 128 hex digits; a nonce is given per verification, not here.
+    pub report_data: Option<String>,
+}
+
+/// What one verification expects beyond the policy.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// The workload that should run: it must be the quote's, and its volumes must be as fresh as the policy says.
+    pub workload: Option<Candidate>,
+    /// REPORTDATA must be this.
+    pub report_data: Option<[u8; 64]>,
+    /// The claims buffer that came with the quote: REPORTDATA must bind it.
+    pub claims: Option<Vec<u8>>,
+    /// The nonce that the claims must carry.
+    pub nonce: Option<Vec<u8>>,
+}
+
+/// Evidence that a policy accepts. Only [`Policy::appraise`] makes one.
+#[derive(Clone, Debug)]
+pub struct PolicyMatched {
+    quote: QuoteVerified,
+    claims: Option<Claims>,
+}
+
+impl PolicyMatched {
+    /// The verified quote.
+    pub fn quote(&self) -> &QuoteVerified {
+        &self.quote
+    }
+
+    /// The claims that its REPORTDATA binds, if any were expected.
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.as_ref()
+    }
+}
+
+impl Policy {
+    /// Reads a policy that errors call `file`.
+    pub fn from_toml(text: &str, file: &str) -> Result<Self, FileError> {
+        let (policy, _) = tomlfile::read::<Self>(text, file)?;
+        policy.check().map_err(|e| e.at(file))?;
+        Ok(policy)
+    }
+
+    /// Judges verified evidence. Every check is made and told of; all must pass.
+    pub fn appraise(&self, quote: QuoteVerified, expected: &Expected) -> (Vec<Check>, Option<PolicyMatched>) {
+        let report = quote.report();
+        let mut checks = vec![
+            self.check_enclave(report),
+            self.check_attributes(report),
+            self.check_debug(report),
+            self.check_workload(report),
+            self.check_root(&quote),
+            self.check_tcb_status(&quote),
+            self.check_advisories(&quote),
+        ];
+        checks.extend(self.check_evaluation(&quote));
+        checks.extend(self.check_age(&quote));
+        checks.extend(self.check_freshness(expected));
+        checks.extend(self.evidence.report_data.as_deref().map(|data| check_report_data(report, data)));
+        checks.extend(expected.report_data.map(|data| check_report_data(report, &hex(&data))));
+        checks.extend(expected.workload.as_ref().map(|workload| check_expected_workload(report, workload)));
+        let (claim_checks, claims) = check_claims(report, expected);
+        checks.extend(claim_checks);
+        let matched = checks.iter().all(|check| check.pass).then_some(PolicyMatched { quote, claims });
+        (checks, matched)
+    }
+
+    /// Refuses a policy that cannot mean what it says.
+    fn check(&self) -> Result<(), FileError> {
+        if self.version != 1 {
+            let message = format!("found {}; this program knows version 1", self.version);
+            return Err(FileError::value("version", message, "write version = 1, or use a newer twine"));
+        }
+        let (enclave, workload) = (&self.enclave, &self.workload);
+        for (i, text) in enclave.mrenclave.iter().enumerate() {
+            digits::<32>(&format!("enclave.mrenclave.{i}"), text)?;
+        }
+        for (i, rule) in enclave.signer.iter().enumerate() {
+            digits::<32>(&format!("enclave.signer.{i}.mrsigner"), &rule.mrsigner)?;
+        }
+        if enclave.mrenclave.is_empty() && enclave.signer.is_empty() {
+            let remedy =
+                "name MRENCLAVEs in mrenclave, or a signer, product and ISVSVN in [[enclave.signer]]";
+            return Err(FileError::value("enclave", "no runtime is accepted", remedy));
+        }
+        for (i, text) in workload.digest.iter().enumerate() {
+            digits::<64>(&format!("workload.digest.{i}"), text)?;
+        }
+        for (i, rule) in workload.owner.iter().enumerate() {
+            digits::<32>(&format!("workload.owner.{i}.key"), &rule.key)?;
+        }
+        let named = !workload.digest.is_empty() || !workload.owner.is_empty();
+        if named == workload.insecure_any {
+            let (message, remedy) = if named {
+                ("workloads are named, but insecure_any accepts all", "leave out one of the two")
+            } else {
+                ("no workload is accepted", "name digests in digest, or an owner in [[workload.owner]]")
+            };
+            return Err(FileError::value("workload", message, remedy));
+        }
+        for (i, status) in self.platform.tcb_status.iter().enumerate() {
+            tcb_status(&format!("platform.tcb_status.{i}"), status)?;
+        }
+        if let Some(text) = &self.evidence.report_data {
+            digits::<64>("evidence.report_data", text)?;
+        }
+        self.max_age().map(drop)
+    }
+
+    fn max_age(&self) -> Result<Option<Duration>, FileError> {
+        let parse = |text: &String| {
+            humantime::parse_duration(text).map_err(|e| {
+                FileError::value(
+                    "evidence.max_age",
+                    format!("found {text:?}: {e}"),
+                    "write it like \"7days\"",
+                )
+            })
+        };
+        self.evidence.max_age.as_ref().map(parse).transpose()
+    }
+
+    fn check_enclave(&self, report: &Report) -> Check {
+        let (mrenclave, mrsigner) = (hex(&report.mrenclave), hex(&report.mrsigner));
+        let by_image =
+            self.enclave.mrenclave.iter().any(|accepted| accepted.eq_ignore_ascii_case(&mrenclave));
+        let by_signer = self.enclave.signer.iter().any(|rule| {
+            rule.mrsigner.eq_ignore_ascii_case(&mrsigner)
+                && rule.product == report.isvprodid
+                && rule.min_isvsvn <= report.isvsvn
+        });
+        let (product, svn) = (report.isvprodid, report.isvsvn);
+        let detail = format!("MRENCLAVE {mrenclave}, MRSIGNER {mrsigner}, ISVPRODID {product}, ISVSVN {svn}");
+        Check::new("enclave.identity", by_image || by_signer, detail)
+    }
+
+    /// An enclave that is initialised, in 64-bit mode, with KSS where CONFIGID matters, without access to the
+    /// provisioning key.
+    fn check_attributes(&self, report: &Report) -> Check {
+        let mut needed = AttributesFlags::INIT | AttributesFlags::MODE64BIT;
+        if !self.workload.insecure_any {
+            needed |= AttributesFlags::KSS;
+        }
+        let flags = report.attributes.flags;
+        let pass = flags.contains(needed) && !flags.contains(AttributesFlags::PROVISIONKEY);
+        Check::new("enclave.attributes", pass, format!("ATTRIBUTES.FLAGS {:#x}", flags.bits()))
+    }
+
+    fn check_debug(&self, report: &Report) -> Check {
+        let debug = report.attributes.flags.contains(AttributesFlags::DEBUG);
+        let detail = if debug { "a debugger may read the enclave" } else { "not a debug enclave" };
+        Check::new("enclave.debug", !debug || self.enclave.insecure_debug, detail)
+    }
+
+    fn check_workload(&self, report: &Report) -> Check {
+        let (id, svn) = (hex(&report.configid), report.configsvn);
+        let by_digest =
+            svn == 0 && self.workload.digest.iter().any(|accepted| accepted.eq_ignore_ascii_case(&id));
+        let by_owner = self.workload.owner.iter().any(|rule| {
+            let config_id = digits("", &rule.key).map(|key| owner_config_id(&key, &rule.name));
+            config_id.is_ok_and(|config_id| config_id.0 == report.configid) && rule.min_version <= svn
+        });
+        let pass = by_digest || by_owner || self.workload.insecure_any;
+        Check::new("workload.identity", pass, format!("CONFIGID {id}, CONFIGSVN {svn}"))
+    }
+
+    /// That simulation is allowed was checked before the quote was verified under its root.
+    fn check_root(&self, quote: &QuoteVerified) -> Check {
+        let detail = match quote.root() {
+            Root::Intel => "Intel's root",
+            Root::Simulation => "the simulation's root, which protects nothing; simulation is allowed",
+        };
+        Check::new("platform.root", true, detail)
+    }
+
+    fn check_tcb_status(&self, quote: &QuoteVerified) -> Check {
+        let status = quote.tcb_status().to_string();
+        let pass = self.platform.tcb_status.contains(&status);
+        Check::new("platform.tcb-status", pass, status)
+    }
+
+    fn check_advisories(&self, quote: &QuoteVerified) -> Check {
+        let applying = quote.advisories();
+        let refused: Vec<_> =
+            applying.iter().filter(|id| !self.platform.advisories.contains(id)).cloned().collect();
+        let detail = match (applying.is_empty(), refused.is_empty()) {
+            (true, _) => "none apply".into(),
+            (false, true) => format!("{}: accepted", applying.join(", ")),
+            (false, false) => format!("{}: not accepted", refused.join(", ")),
+        };
+        Check::new("platform.advisories", refused.is_empty(), detail)
+    }
+
+    fn check_evaluation(&self, quote: &QuoteVerified) -> Option<Check> {
+        let (least, found) =
+            (self.platform.min_tcb_evaluation_data_number?, quote.tcb_evaluation_data_number());
+        let detail = format!("TCB recovery {found}, at least {least}");
+        Some(Check::new("platform.tcb-evaluation", found >= least, detail))
+    }
+
+    fn check_age(&self, quote: &QuoteVerified) -> Option<Check> {
+        // A policy whose age cannot be read was refused.
+        let most = self.max_age().ok()??;
+        let age = Duration::from_secs(quote.verified_at().saturating_sub(quote.collateral_issued()));
+        let (issued, most_text) = (rfc3339(quote.collateral_issued()), humantime::format_duration(most));
+        let detail = format!(
+            "collateral issued {issued}, {} ago, at most {most_text}",
+            humantime::format_duration(age)
+        );
+        Some(Check::new("evidence.age", age <= most, detail))
+    }
+
+    fn check_freshness(&self, expected: &Expected) -> Option<Check> {
+        let least = self.workload.freshness?;
+        let Some(workload) = &expected.workload else {
+            let detail = "the policy asks for a freshness, but the workload to judge by was not given";
+            return Some(Check::new("workload.freshness", false, detail));
+        };
+        let below = stalest(workload.workload(), least);
+        let detail = below.clone().unwrap_or_else(|| "every volume is as fresh as asked".into());
+        Some(Check::new("workload.freshness", below.is_none(), detail))
+    }
+}
+
+/// The JSON Schema of [`Policy`], pretty-printed with a newline at the end.
+pub fn json_schema() -> String {
+    // A schema is a tree of strings and numbers: it always prints.
+    serde_json::to_string_pretty(&schemars::schema_for!(Policy)).unwrap_or_default() + "\n"
+}
+
+fn check_report_data(report: &Report, expected: &str) -> Check {
+    let found = hex(&report.reportdata);
+    Check::new("evidence.report-data", found.eq_ignore_ascii_case(expected), format!("REPORTDATA {found}"))
+}
+
+fn check_expected_workload(report: &Report, workload: &Candidate) -> Check {
+    let pass = workload.config_id().0 == report.configid && workload.config_svn() == report.configsvn;
+    let detail = format!("expected CONFIGID {}, CONFIGSVN {}", workload.config_id(), workload.config_svn());
+    Check::new("workload.expected", pass, detail)
+}
+
+/// Claims count only if REPORTDATA binds them.
+fn check_claims(report: &Report, expected: &Expected) -> (Vec<Check>, Option<Claims>) {
+    let Some(bytes) = &expected.claims else {
+        let missing = expected.nonce.as_ref().map(|_| {
+            Check::new(
+                "evidence.nonce",
+                false,
+                "a nonce is expected, but the claims that would carry it were not given",
+            )
+        });
+        return (missing.into_iter().collect(), None);
+    };
+    let bound = claims::bound(report, bytes);
+    let detail = if bound { "REPORTDATA is the claims' hash" } else { "REPORTDATA is not the claims' hash" };
+    let mut checks = vec![Check::new("evidence.claims", bound, detail)];
+    let claims = match Claims::from_bytes(bytes) {
+        Ok(claims) => claims,
+        Err(e) => {
+            checks.push(Check::new("evidence.claims-format", false, e.to_string()));
+            return (checks, None);
+        }
+    };
+    if let Some(nonce) = &expected.nonce {
+        let found = claims.nonce.as_deref().map_or("none".into(), hex);
+        let pass = claims.nonce.as_ref() == Some(nonce);
+        checks.push(Check::new("evidence.nonce", pass, format!("expected {}, found {found}", hex(nonce))));
+    }
+    // Under an owner's identity the claims tell which of its workloads runs.
+    if let Some(workload) = &expected.workload
+        && matches!(workload.workload().identity, Identity::Owner { .. })
+    {
+        let found = claims.workload.map_or("none".into(), |Digest(digest)| hex(&digest));
+        let pass = claims.workload == Some(workload.digest());
+        let detail = format!("expected digest {}, claimed {found}", workload.digest());
+        checks.push(Check::new("workload.digest", pass, detail));
+    }
+    (checks, Some(claims))
+}
+
+/// A volume that is less fresh than `least`.
+fn stalest(workload: &Workload, least: FreshnessWord) -> Option<String> {
+    let rank = |word| match word {
+        FreshnessWord::Run => 0,
+        FreshnessWord::InsecureFile => 1,
+        FreshnessWord::Service => 2,
+    };
+    workload.mounts.iter().find_map(|mount| match &mount.source {
+        MountSource::Volume { name, freshness, .. } => {
+            let word = match freshness {
+                Freshness::Run => FreshnessWord::Run,
+                Freshness::InsecureFile => FreshnessWord::InsecureFile,
+                Freshness::Service { .. } => FreshnessWord::Service,
+            };
+            (rank(word) < rank(least))
+                .then(|| format!("volume {name:?} has freshness {word:?}, not {least:?}"))
+        }
+        _ => None,
+    })
+}
+
+fn tcb_status(field: &str, text: &str) -> Result<(), FileError> {
+    // Intel's words for SGX; TDX has more, and Revoked is never accepted.
+    let known = [
+        TcbStatus::UpToDate,
+        TcbStatus::SWHardeningNeeded,
+        TcbStatus::ConfigurationNeeded,
+        TcbStatus::ConfigurationAndSWHardeningNeeded,
+        TcbStatus::OutOfDate,
+        TcbStatus::OutOfDateConfigurationNeeded,
+    ]
+    .map(|status| status.to_string());
+    if known.iter().any(|status| status == text) {
+        return Ok(());
+    }
+    Err(FileError::value(field, format!("found {text:?}"), format!("one of {}", known.join(", "))))
+}
+
+fn digits<const N: usize>(field: &str, text: &str) -> Result<[u8; N], FileError> {
+    let wrong = || FileError::value(field, format!("found {text:?}"), format!("write {} hex digits", 2 * N));
+    let digits: Vec<u8> = text.chars().map_while(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    if digits.len() != 2 * N || text.len() != 2 * N {
+        return Err(wrong());
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair.iter().fold(0, |byte, digit| byte << 4 | digit);
+    }
+    Ok(bytes)
+}
