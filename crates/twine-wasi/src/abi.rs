@@ -59,7 +59,6 @@ impl Rights {
     /// What a directory can ever be given.
     pub const DIRECTORY: Rights = Rights(
         Rights::FD_DATASYNC.0
-            | Rights::FD_FDSTAT_SET_FLAGS.0
             | Rights::FD_SYNC.0
             | Rights::PATH_CREATE_DIRECTORY.0
             | Rights::PATH_CREATE_FILE.0
@@ -220,11 +219,10 @@ impl Whence {
 pub const ADVICE_COUNT: u32 = 6;
 /// Number of values of `signal`.
 pub const SIGNAL_COUNT: u32 = 31;
-/// Bits of `fdflags`, `riflags` (peek, waitall), `sdflags` (rd, wr) and `siflags` (none), for the calls that only check them.
+/// Bits of `fdflags`, `riflags` (peek, waitall) and `sdflags` (rd, wr), for the calls that only check them.
 pub const FD_FLAGS: u32 = 0b11111;
 pub const RI_FLAGS: u32 = 0b11;
 pub const SD_FLAGS: u32 = 0b11;
-pub const SI_FLAGS: u32 = 0;
 
 /// `eventtype`.
 pub const EVENT_CLOCK: u8 = 0;

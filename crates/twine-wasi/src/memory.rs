@@ -26,10 +26,10 @@ impl<'a> GuestMemory<'a> {
         end.and_then(|end| self.0.get_mut(start..end)).ok_or(Fault::OutOfBounds { address, len: len.into() })
     }
 
-    /// A path or another string. NUL cannot be in a name, so it is refused like bytes that are not UTF-8.
+    /// A path. Bytes that are not UTF-8 are ILSEQ, a NUL is INVAL, as in Wasmtime.
     pub(crate) fn text(&self, address: u32, len: u32) -> Result<&str, crate::end::Failure> {
         let text = std::str::from_utf8(self.bytes(address, len)?).map_err(|_| Errno::ILSEQ)?;
-        if text.as_bytes().contains(&0) { Err(Errno::ILSEQ.into()) } else { Ok(text) }
+        if text.as_bytes().contains(&0) { Err(Errno::INVAL.into()) } else { Ok(text) }
     }
 
     pub(crate) fn read_u8(&self, address: u32) -> Checked<u8> {

@@ -92,9 +92,8 @@ pub(crate) fn path_remove_directory(
     let handle = &ctx.table.directory(fd)?.must(Rights::PATH_REMOVE_DIRECTORY)?.handle;
     let place = resolve(&*handle.fs, handle.ino, memory.text(path, path_len)?, Follow::Never)?;
     match place.last {
-        // rmdir(2): a directory cannot be removed by a name that is not its own.
-        Last::Dot => Err(Errno::INVAL.into()),
-        Last::DotDot => Err(Errno::NOTEMPTY.into()),
+        // A directory cannot be removed by a name that is not its own.
+        Last::Dot | Last::DotDot => Err(Errno::INVAL.into()),
         Last::Name { dir, name } => Ok(handle.fs.rmdir(dir, &name)?),
     }
 }

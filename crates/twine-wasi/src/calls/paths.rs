@@ -72,17 +72,18 @@ impl Open {
         if !directory.inheriting.contains(wanted) {
             return Err(Errno::NOTCAPABLE.into());
         }
-        let follow = if create && exclusive { Follow::OnSlash } else { self.follow };
+        let follow = if create && (exclusive || path.ends_with('/')) { Follow::Never } else { self.follow };
         let place = resolve(&**fs, *base, path, follow)?;
+        if create && place.slash {
+            return Err(Errno::ISDIR.into()); // open(2): what is created here is never a directory.
+        }
         let ino = match place.found {
-            None if create && place.slash => return Err(Errno::ISDIR.into()),
             None if create => match &place.last {
                 Last::Name { dir, name } => fs.create(*dir, name)?,
                 Last::Dot | Last::DotDot => return Err(Errno::NOENT.into()),
             },
             None => return Err(Errno::NOENT.into()),
             Some(_) if create && exclusive => return Err(Errno::EXIST.into()),
-            Some((_, FileType::Symlink)) if only_directory => return Err(Errno::NOTDIR.into()),
             Some((_, FileType::Symlink)) => return Err(Errno::LOOP.into()),
             Some((_, FileType::File)) if only_directory || place.slash => return Err(Errno::NOTDIR.into()),
             Some((ino, FileType::File)) => {
@@ -128,7 +129,8 @@ impl Open {
     }
 }
 
-/// A free place for a new name of something that is no directory: a slash after it can never be right.
+/// A free place for a new name of something that is no directory: a slash after it can never be right. The path was
+/// resolved with [`Follow::OnSlash`]: a link before a slash stands for its target, as in Wasmtime.
 fn free_place<'p>(place: Resolved<'p>) -> Result<(Ino, Cow<'p, str>), Errno> {
     match (place.last, place.found) {
         (Last::Name { .. }, None) if place.slash => Err(Errno::NOENT),
@@ -154,7 +156,7 @@ pub(crate) fn path_link(
     let new = &ctx.table.directory(new_fd)?.must(Rights::PATH_LINK_TARGET)?.handle;
     let source = resolve(&*old.fs, old.ino, memory.text(old_path, old_path_len)?, follow)?;
     let (ino, file_type) = source.existing()?;
-    let place = resolve(&*new.fs, new.ino, memory.text(new_path, new_path_len)?, Follow::Never)?;
+    let place = resolve(&*new.fs, new.ino, memory.text(new_path, new_path_len)?, Follow::OnSlash)?;
     let (dir, name) = free_place(place)?;
     let fs = same_device(old, new)?;
     if file_type == FileType::Directory {
@@ -214,7 +216,7 @@ pub(crate) fn path_symlink(
         target if target.len() > PATH_MAX => return Err(Errno::NAMETOOLONG.into()),
         _ => {}
     }
-    let place = resolve(&*handle.fs, handle.ino, memory.text(new_path, new_path_len)?, Follow::Never)?;
+    let place = resolve(&*handle.fs, handle.ino, memory.text(new_path, new_path_len)?, Follow::OnSlash)?;
     let (dir, name) = free_place(place)?;
     handle.fs.symlink(dir, &name, target)?;
     Ok(())
@@ -251,7 +253,7 @@ pub(crate) fn path_unlink_file(
     path_len: u32,
 ) -> Outcome {
     let handle = &ctx.table.directory(fd)?.must(Rights::PATH_UNLINK_FILE)?.handle;
-    let place = resolve(&*handle.fs, handle.ino, memory.text(path, path_len)?, Follow::Never)?;
+    let place = resolve(&*handle.fs, handle.ino, memory.text(path, path_len)?, Follow::OnSlash)?;
     match (place.last, place.found) {
         (_, Some((_, FileType::Directory))) => Err(Errno::ISDIR.into()),
         (_, Some(_)) if place.slash => Err(Errno::NOTDIR.into()),
