@@ -224,8 +224,14 @@ impl Program {
                 elf::DT_TEXTREL => {
                     return unsuitable("it has relocations in code (DT_TEXTREL): link with -z text");
                 }
-                // Tables that describe the file to a dynamic linker and change nothing in memory. The arrays of
-                // constructors are there for std's sake; the enclave does not run them.
+                // std's one constructor looks for the program's arguments; an enclave has none.
+                elf::DT_INIT_ARRAYSZ if value <= 8 => {}
+                elf::DT_INIT_ARRAYSZ | elf::DT_FINI_ARRAYSZ => {
+                    return unsuitable(
+                        "it has constructors or destructors, which nothing in an enclave runs",
+                    );
+                }
+                // Tables that describe the file to a dynamic linker and change nothing in memory.
                 elf::DT_HASH
                 | elf::DT_GNU_HASH
                 | elf::DT_STRTAB
@@ -236,10 +242,7 @@ impl Program {
                 | elf::DT_FLAGS
                 | elf::DT_FLAGS_1
                 | elf::DT_BIND_NOW
-                | elf::DT_INIT_ARRAY
-                | elf::DT_INIT_ARRAYSZ
-                | elf::DT_FINI_ARRAY
-                | elf::DT_FINI_ARRAYSZ => {}
+                | elf::DT_INIT_ARRAY => {}
                 elf::DT_RELA | elf::DT_JMPREL => {
                     return unsuitable(
                         "it has relocations other than packed relative ones (DT_RELR): \

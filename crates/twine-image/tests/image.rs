@@ -5,8 +5,10 @@ mod common;
 use common::Copy;
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use twine_abi::layout::{ELRANGE, THREADS};
-use twine_image::build::{BuildError, Toolchain, build_enclave};
+use twine_image::build::{BuildError, Options, Toolchain, build_enclave};
+use twine_image::key::SigningKey;
 use twine_image::{inspect, sgxs};
 
 #[test]
@@ -67,6 +69,7 @@ fn refuses_what_must_not_be_in_an_image() {
         ("undefined", &["undefined symbol: toy_undefined"]),
         ("weak", &["undefined symbols", "toy_weak"]),
         ("rwx", &["writable and executable"]),
+        ("constructors", &["constructors or destructors"]),
         ("leak", &["paths of this machine", "/target/"]),
         ("no-layout", &["no section .twine.layout"]),
     ] {
@@ -74,7 +77,10 @@ fn refuses_what_must_not_be_in_an_image() {
         for message in messages {
             assert!(error.contains(message), "{feature}: {error}");
         }
-        assert!(!copy.root.join("out/twine.build.json").exists(), "{feature}");
+        // Nothing is left that looks like a result.
+        let left: Vec<_> =
+            fs::read_dir(copy.root.join("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(left.iter().all(|name| name == "twine.refused.elf"), "{feature}: {left:?}");
     }
 }
 
@@ -90,6 +96,22 @@ fn same_image_from_other_folders() {
     assert!(fs::read(first.image).unwrap() == fs::read(second.image).unwrap());
     // PKCS#1 v1.5 is deterministic: with one key the signatures agree as well.
     assert!(fs::read(first.production).unwrap() == fs::read(second.production).unwrap());
+}
+
+#[test]
+fn a_development_key_is_made_once() {
+    let copy = Copy::new("repo");
+    let key = copy.root.join("new/key.pem");
+    let options = Options { key: key.clone(), ..copy.options(&[]) };
+    let toolchain = Toolchain::find().unwrap();
+    let built = build_enclave(&options, &toolchain).unwrap();
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(SigningKey::load(&key).unwrap().0.public().mrsigner(), built.mrsigner);
+    assert!(!build_enclave(&options, &toolchain).unwrap().fresh);
+    // Another signer signs the same image.
+    fs::write(&key, common::key_pem()).unwrap();
+    let resigned = build_enclave(&options, &toolchain).unwrap();
+    assert!(resigned.fresh && resigned.mrsigner != built.mrsigner && resigned.mrenclave == built.mrenclave);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// Variables with which users steer builds and that do reach the enclave: another toolchain or C compiler makes another
 /// image.
-pub const WATCHED: [&str; 5] = ["RUSTUP_TOOLCHAIN", "CARGO_HOME", "CC", "AR", "PATH"];
+pub const WATCHED: [&str; 4] = ["RUSTUP_TOOLCHAIN", "CARGO_HOME", "CC", "AR"];
 
 /// Variables of the outer build: what a user or cargo sets there is for the host's programs.
 const REMOVED: [&str; 21] = [

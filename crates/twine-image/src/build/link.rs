@@ -34,6 +34,10 @@ const ARGUMENTS: [&str; 23] = [
     "max-page-size=4096",
 ];
 
+/// Weak symbols that a dependency asks for only to learn whether they exist. Undefined ones are refused, so their absence
+/// is stated: Wasmtime's C helper looks for LLVM's libunwind, which would want frames registered one by one.
+const ABSENT: [&str; 1] = ["__unw_add_dynamic_fde"];
+
 /// A linker for enclaves.
 #[derive(Debug)]
 pub struct Linker {
@@ -66,6 +70,7 @@ impl Linker {
     pub fn link(&self, archive: &Path, elf: &Path) -> Result<(), BuildError> {
         let result = Command::new(&self.program)
             .args(&self.arguments)
+            .args(ABSENT.map(|symbol| format!("--defsym={symbol}=0")))
             .args(["-e", ENTRY, "-u", ENTRY, "-o"])
             .arg(elf)
             .arg(archive)

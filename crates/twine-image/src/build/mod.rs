@@ -138,7 +138,7 @@ pub enum BuildError {
     /// The linked enclave cannot become an image.
     #[error("the linked enclave {elf}: {source}")]
     Layout {
-        /// The file.
+        /// The file, kept for a look at it.
         elf: PathBuf,
         /// What is wrong.
         source: LayoutError,
@@ -195,10 +195,18 @@ pub fn build_enclave(options: &Options, toolchain: &Toolchain) -> Result<Built, 
         return Ok(built);
     }
 
-    linker.link(&compiled.archive, &built.elf)?;
-    let elf = read(&built.elf)?;
-    let image =
-        Image::from_elf(&elf).map_err(|source| BuildError::Layout { elf: built.elf.clone(), source })?;
+    let linked = temporary(&built.elf);
+    linker.link(&compiled.archive, &linked)?;
+    let elf = read(&linked)?;
+    let image = match Image::from_elf(&elf) {
+        Ok(image) => image,
+        Err(source) => {
+            let refused = out("twine.refused.elf");
+            fs::rename(&linked, &refused).map_err(io_error("keeping the refused file"))?;
+            return Err(BuildError::Layout { elf: refused, source });
+        }
+    };
+    fs::remove_file(&linked).map_err(io_error("removing the linker's output"))?;
     let leaks = paths::find_paths(&image.pages, &cargo::folders(options, toolchain));
     if !leaks.is_empty() {
         return Err(BuildError::Paths(leaks));
@@ -206,6 +214,8 @@ pub fn build_enclave(options: &Options, toolchain: &Toolchain) -> Result<Built, 
     let mut stream = Vec::new();
     built.mrenclave = sgxs::write(&image.pages, &mut stream).map_err(io_error("writing the image"))?;
     write(&built.image, &stream)?;
+    write(&built.elf, &elf)?;
+    write(&built.elf, &elf)?;
     for (variant, path) in [(Variant::Production, &built.production), (Variant::Debug, &built.debug)] {
         let unsigned = Unsigned::new(built.mrenclave, &options.identity, variant, options.date);
         write(path, &unsigned.sign(&key)?.to_bytes())?;
@@ -248,6 +258,9 @@ fn resolve(options: &Options) -> Result<Options, BuildError> {
 
 fn development_key(path: &Path) -> Result<SigningKey, KeyError> {
     if !path.exists() {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| KeyError::Io { path: path.into(), source })?;
+        }
         match SigningKey::generate()?.save_new(path) {
             // Another build made one in the meantime.
             Ok(()) | Err(KeyError::Exists(_)) => {}
@@ -282,6 +295,19 @@ fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
     fs::read(path).map_err(io_error(format!("reading {}", path.display())))
 }
 
+/// Replaces a file at once, since another build or a running program may read it; leaves an equal one alone, since
+/// others are rebuilt when it changes.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
-    fs::write(path, bytes).map_err(io_error(format!("writing {}", path.display())))
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let temporary = temporary(path);
+    fs::write(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(io_error(format!("writing {}", path.display())))
+}
+
+/// A name beside `path` that no other process uses.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_added_extension(std::process::id().to_string())
 }
