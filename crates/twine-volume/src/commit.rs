@@ -60,7 +60,7 @@ impl Engine {
         self.change(|engine| {
             engine.reap(REAPED)?;
             engine.commit()?;
-            engine.give_back()
+            engine.give_back_idle()
         })
     }
 
@@ -98,6 +98,7 @@ impl Engine {
         self.committed.tag = tag;
         self.committed.next = sequence + 1;
         self.committed.delta_slots = record.delta_blocks.iter().map(|p| p.slot).collect();
+        self.lull.lowest = self.lull.lowest.min(self.core.space.free());
         self.core.space.committed();
         self.core.io.counters.commits += 1;
         // What files without names still hold in memory is no reason for another commit.
@@ -186,6 +187,7 @@ impl Engine {
             return Ok(());
         }
         let successor = Successor { sequence: self.committed.sequence, tag: self.committed.tag };
-        self.settle_anchor(successor)
+        self.settle_anchor(successor)?;
+        self.give_back(0)
     }
 }

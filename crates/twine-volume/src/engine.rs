@@ -1,6 +1,6 @@
 //! The state of an open volume: inodes and dirty pages over the tree.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::commit::Anchored;
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::format::inode::Inode;
 use crate::format::key::Key;
 use crate::format::{SEGMENT, SLOT, offset_of};
 use crate::info::Recovery;
-use crate::pool::PageKey;
+use crate::pool::{FoldMap, PageKey};
 use crate::provider::Clock;
 use crate::store::StoreError;
 use crate::tree::Core;
@@ -56,6 +56,22 @@ impl Bounds {
     }
 }
 
+/// Commits between two looks at idle space.
+const LULL: u32 = 16;
+
+/// How much free space the last transactions left unused.
+pub(crate) struct Lull {
+    pub(crate) commits: u32,
+    /// Fewest free slots at any commit.
+    pub(crate) lowest: u32,
+}
+
+impl Default for Lull {
+    fn default() -> Self {
+        Lull { commits: 0, lowest: u32::MAX }
+    }
+}
+
 /// See the module. Everything here happens under the volume's lock.
 pub(crate) struct Engine {
     pub(crate) core: Core,
@@ -63,7 +79,7 @@ pub(crate) struct Engine {
     pub(crate) bounds: Bounds,
     /// Most slots that the store may have.
     pub(crate) limit: u32,
-    pub(crate) inodes: HashMap<u64, Live>,
+    pub(crate) inodes: FoldMap<u64, Live>,
     pub(crate) dirty_inodes: BTreeSet<u64>,
     pub(crate) dirty_pages: BTreeSet<(u64, u64)>,
     pub(crate) next_ino: u64,
@@ -73,6 +89,7 @@ pub(crate) struct Engine {
     /// Why the volume turned read-only.
     pub(crate) failure: Option<Error>,
     pub(crate) committed: Anchored,
+    pub(crate) lull: Lull,
     /// Inodes of an earlier run to be freed.
     pub(crate) orphans: VecDeque<u64>,
     pub(crate) recovery: Recovery,
@@ -139,11 +156,23 @@ impl Engine {
         Ok(true)
     }
 
-    /// Gives free segments back to the host once they exceed a quarter of the used slots plus two segments.
-    pub(crate) fn give_back(&mut self) -> Result<()> {
+    /// Gives back what no transaction of a while has needed. Space that is used again and again stays: allocating it
+    /// anew costs the host's file system more than writing it.
+    pub(crate) fn give_back_idle(&mut self) -> Result<()> {
+        self.lull.commits += 1;
+        if self.lull.commits < LULL {
+            return Ok(());
+        }
+        let idle = self.lull.lowest.min(self.core.space.free());
+        self.lull = Lull::default();
+        self.give_back(self.core.space.free() - idle)
+    }
+
+    /// Gives free segments back to the host that exceed `busy` slots, and a quarter of the used ones plus a segment.
+    pub(crate) fn give_back(&mut self, busy: u32) -> Result<()> {
         let space = &mut self.core.space;
-        let keep = space.used() / 4 + SEGMENT;
-        if space.free() < keep + 2 * SEGMENT {
+        let keep = busy.max(space.used() / 4 + SEGMENT);
+        if space.free() < keep + SEGMENT {
             return Ok(());
         }
         if let Some(slots) = space.cut_tail(keep) {

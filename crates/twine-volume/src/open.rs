@@ -1,13 +1,13 @@
 //! Creating and opening.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use twine_vfs::FileType;
 
 use crate::anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, Successor};
 use crate::commit::{Anchored, LiveAnchor};
 use crate::crypto::{Keyring, MasterKey, VolumeKey, make_header, open_header};
-use crate::engine::{Bounds, Engine, Live};
+use crate::engine::{Bounds, Engine, Live, Lull};
 use crate::error::{Error, Result};
 use crate::format::header::{Found, Header};
 use crate::format::inode::Inode;
@@ -15,7 +15,7 @@ use crate::format::key::Key;
 use crate::format::{Page, ROOT_INO, SEGMENT, SLOT, offset_of};
 use crate::info::Recovery;
 use crate::io::Io;
-use crate::pool::Pool;
+use crate::pool::{FoldMap, Pool};
 use crate::provider::{Clock, Entropy};
 use crate::recover::recover;
 use crate::space::Space;
@@ -250,7 +250,7 @@ fn engine(
         clock,
         bounds,
         limit: options.limit(),
-        inodes: HashMap::new(),
+        inodes: FoldMap::default(),
         dirty_inodes: BTreeSet::new(),
         dirty_pages: BTreeSet::new(),
         next_ino,
@@ -258,6 +258,7 @@ fn engine(
         read_only: options.read_only,
         failure: None,
         committed,
+        lull: Lull::default(),
         orphans: VecDeque::new(),
         recovery: Recovery::default(),
     }

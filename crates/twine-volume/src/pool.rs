@@ -45,7 +45,8 @@ impl Hasher for FoldHasher {
     }
 }
 
-type Index = HashMap<PageKey, u32, BuildHasherDefault<FoldHasher>>;
+/// A map over numbers that nobody outside needs to defend.
+pub(crate) type FoldMap<K, V> = HashMap<K, V, BuildHasherDefault<FoldHasher>>;
 
 struct Frame {
     key: Option<PageKey>,
@@ -64,7 +65,7 @@ const NODE_HEAT: u8 = 3;
 /// See the module.
 pub(crate) struct Pool {
     frames: Vec<Frame>,
-    index: Index,
+    index: FoldMap<PageKey, u32>,
     unused: Vec<u32>,
     spare: Vec<Box<Page>>,
     hand: usize,
@@ -79,7 +80,7 @@ impl Pool {
     pub(crate) fn new(capacity: usize) -> Pool {
         Pool {
             frames: Vec::new(),
-            index: Index::default(),
+            index: FoldMap::default(),
             unused: Vec::new(),
             spare: Vec::new(),
             hand: 0,

@@ -24,11 +24,13 @@ impl Engine {
         }
     }
 
+    /// Reads a file or the target of a link. As with noatime, that is no change.
     pub(crate) fn read(&mut self, ino: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        // As with noatime, reading is no change.
-        let size = self.inode(ino)?.size;
-        let left = size.saturating_sub(offset);
+        let live = self.live(ino)?;
+        let left = live.inode.size.saturating_sub(offset);
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        let sequential = offset > 0 && live.expected == offset / BLOCK;
+        live.expected = (offset + wanted as u64).div_ceil(BLOCK);
         let mut done = 0;
         while done < wanted {
             let at = offset + done as u64;
@@ -41,25 +43,21 @@ impl Engine {
                 }
                 None => {
                     let more = (wanted - done - n).div_ceil(SLOT) as u32;
-                    self.fetch_ahead(ino, block, more)?
+                    self.fetch_ahead(ino, block, more, sequential)?
                 }
             };
             let page = self.core.pool.page(frame);
             buf[done..done + n].copy_from_slice(&page[skip..skip + n]);
             done += n;
         }
-        if wanted > 0 {
-            let last = (offset + wanted as u64 - 1) / BLOCK;
-            self.live(ino)?.expected = last + 1;
-        }
         Ok(wanted)
     }
 
     /// Reads a block that is not cached, and those that will be wanted next.
-    fn fetch_ahead(&mut self, ino: u64, block: u64, more: u32) -> Result<usize> {
+    fn fetch_ahead(&mut self, ino: u64, block: u64, more: u32, sequential: bool) -> Result<usize> {
         let live = self.live(ino)?;
         let blocks = live.inode.size.div_ceil(BLOCK);
-        if live.expected == block && block > 0 || more > 0 {
+        if sequential || more > 0 {
             live.window = (live.window * 2).clamp(4, WINDOW_MAX);
         } else {
             live.window = 1;
