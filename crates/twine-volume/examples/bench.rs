@@ -266,6 +266,10 @@ fn many_files(folder: &Path, files: u64) -> Outcome<()> {
         times.push(start.elapsed());
     }
     times.sort();
-    println!("lookup and stat: median {:.1?}, p99 {:.1?}", times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!(
+        "lookup and stat: median {:.1?}, p99 {:.1?}",
+        times[times.len() / 2],
+        times[times.len() * 99 / 100]
+    );
     Ok(())
 }

@@ -117,16 +117,22 @@ impl Engine {
             if round >= 2 && delta.len() + 64 <= DELTA_BLOCKS_MAX * SLOT {
                 return Ok((Vec::new(), self.write_delta(delta.len())?));
             }
-            for (region, bits) in self.core.space.take_map_items() {
-                if bits.iter().all(|b| *b == 0) {
-                    self.core.delete(Key::map(region))?;
-                } else {
-                    self.core.put(Key::map(region), &bits)?;
-                }
-            }
+            self.move_map()?;
             self.core.seal_nodes()?;
         }
         Err(Error::Bug("the allocation map does not settle"))
+    }
+
+    /// Brings the map items up to this moment.
+    pub(crate) fn move_map(&mut self) -> Result<()> {
+        for (region, bits) in self.core.space.take_map_items() {
+            if bits.iter().all(|b| *b == 0) {
+                self.core.delete(Key::map(region))?;
+            } else {
+                self.core.put(Key::map(region), &bits)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes a long delta to blocks of its own, which it counts as used.

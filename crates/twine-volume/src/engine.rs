@@ -170,11 +170,13 @@ impl Engine {
 
     /// Gives free segments back to the host that exceed `busy` slots, and a quarter of the used ones plus a segment.
     pub(crate) fn give_back(&mut self, busy: u32) -> Result<()> {
+        let keep = busy.max(self.core.space.used() / 4 + SEGMENT);
+        if self.core.space.free() < keep + SEGMENT { Ok(()) } else { self.give_back_beyond(keep) }
+    }
+
+    /// Cuts and punches free segments while `keep` free slots stay.
+    pub(crate) fn give_back_beyond(&mut self, keep: u32) -> Result<()> {
         let space = &mut self.core.space;
-        let keep = busy.max(space.used() / 4 + SEGMENT);
-        if space.free() < keep + SEGMENT {
-            return Ok(());
-        }
         if let Some(slots) = space.cut_tail(keep) {
             self.core.io.counters.resizes += 1;
             self.core.io.store.truncate(offset_of(slots))?;

@@ -7,12 +7,15 @@
 //! * `format` the bytes, `crypto` the keys and seals, `store` the host's side;
 //! * `io` sealed blocks in batches, `pool` the one cache, `space` the allocation map, `tree` the copy-on-write tree;
 //! * `engine` and `fs` inodes, pages and names; `commit`, `recover`, `open` the life of a state;
-//! * `anchor` freshness across restarts; `rekey` the owner's tool.
+//! * `anchor` freshness across restarts; `check`, `compact`, `copy`, `rekey` the owner's tools.
 
 #![forbid(unsafe_code)]
 
 mod anchor;
+mod check;
 mod commit;
+mod compact;
+mod copy;
 mod crypto;
 mod engine;
 mod error;
@@ -36,6 +39,8 @@ mod tests;
 #[cfg(feature = "file")]
 pub use anchor::InsecureFileAnchor;
 pub use anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, MemoryAnchor, Successor};
+pub use check::{Finding, HeaderReport, Structure, structure};
+pub use copy::{CopyReport, copy_tree};
 pub use crypto::MasterKey;
 pub use error::{Error, Result};
 pub use info::{Counters, Info, Recovery};

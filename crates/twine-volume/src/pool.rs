@@ -222,4 +222,11 @@ impl Pool {
         let keys: Vec<_> = self.index.keys().filter(|k| range.contains(&k.0)).copied().collect();
         keys.into_iter().for_each(|key| self.remove(key));
     }
+
+    /// Forgets every clean page.
+    #[cfg(test)]
+    pub(crate) fn shrink_for_test(&mut self) {
+        let keys: Vec<_> = self.frames.iter().filter(|f| !f.dirty).filter_map(|f| f.key).collect();
+        keys.into_iter().for_each(|key| self.remove(key));
+    }
 }

@@ -300,6 +300,14 @@ impl Space {
         items
     }
 
+    /// Takes the free slots from a segment's start on out of use until they are allocated again.
+    pub(crate) fn close_from(&mut self, start: u32) {
+        for slot in (start..self.slots).step_by(SEGMENT as usize) {
+            self.regions[(slot / REGION) as usize].absent |= 1 << (slot % REGION / SEGMENT);
+        }
+        self.recount();
+    }
+
     /// The next stretch to ask the host for: absent segments inside first, then past the end. In slots.
     pub(crate) fn growth(&self, want: u32, limit: u32) -> Option<(u32, u32)> {
         for (index, region) in (0..).zip(&self.regions) {

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::check::Finding;
 use crate::crypto::MasterKey;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -52,6 +53,19 @@ impl Volume {
     /// Commits, lets the anchor follow, and gives the store back.
     pub fn close(self) -> Result<()> {
         self.lock().finish()
+    }
+
+    /// Verifies every block and every count, past the cache. Nothing found: the volume is whole.
+    ///
+    /// # Errors
+    /// Those of the store; what does not verify is a finding.
+    pub fn check(&self) -> Result<Vec<Finding>> {
+        self.lock().check()
+    }
+
+    /// Moves contents together and gives the rest of the store back to the host: how many bytes.
+    pub fn compact(&self) -> Result<u64> {
+        self.lock().compact().map(offset_of)
     }
 
     /// What opening found and left out.

@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// The frame of a block that will be changed in part.
-    fn page_for_update(&mut self, ino: u64, block: u64) -> Result<usize> {
+    pub(crate) fn page_for_update(&mut self, ino: u64, block: u64) -> Result<usize> {
         match self.core.pool.find(PageKey::data(ino, block)) {
             Some(frame) => Ok(frame),
             None => self.fetch(ino, block, 1),

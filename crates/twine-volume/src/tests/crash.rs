@@ -65,12 +65,11 @@ fn check(states: &[Dump], created: bool, image: Vec<u8>, random: &mut Random, co
     let found = dump(&volume).unwrap_or_else(|e| panic!("{context}: {e} {:?}", volume.recovery()));
     let allowed = &states[states.len().saturating_sub(2)..];
     assert!(allowed.contains(&found), "{context}: neither the last synced state nor the one being synced");
+    assert_eq!(volume.check(), Ok(vec![]), "{context}");
     if depth == 0 {
         return;
     }
     // Goes on from the recovered state, and loses power again.
-    let model_clock = clock.0.clone();
-    let _ = model_clock;
     let root = twine_vfs::FileSystem::root(&volume);
     let name = format!("again{depth}");
     clock.0.store(5, Ordering::Relaxed);

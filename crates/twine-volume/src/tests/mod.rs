@@ -1,6 +1,9 @@
 //! Tests through the crate's own seams: a store that fails, an oracle in memory, a builder of invalid volumes.
 
+mod anchors;
 mod crash;
+mod faults;
+mod hostile;
 mod keys;
 mod model;
 mod support;

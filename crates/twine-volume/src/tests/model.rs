@@ -25,6 +25,8 @@ fn history(seed: u64, steps: u64, options: &Options) {
         match dice.below(60) {
             0 => volume.sync_all().expect("sync"),
             1 => assert_eq!(dump(&model), dump(&volume), "after step {step} {what}"),
+            2 => assert_eq!(volume.check(), Ok(vec![]), "after step {step} {what}"),
+            3 => drop(volume.compact().expect("compact")),
             _ => {}
         }
     }
@@ -32,6 +34,7 @@ fn history(seed: u64, steps: u64, options: &Options) {
     volume.close().expect("close");
     volume = Volume::open(Box::new(store), &master(), environment(seed + 1, &clock), options).expect("open");
     assert_eq!(dump(&model), dump(&volume), "after reopening");
+    assert_eq!(volume.check(), Ok(vec![]), "after reopening");
     assert!(volume.recovery().discarded.is_none());
     assert!(volume.root() == twine_vfs::Ino(1));
 }

@@ -25,6 +25,24 @@ impl Core {
         }
     }
 
+    /// Whether a node on the way to `key` lies at or behind a slot, and the first key of the next leaf.
+    pub(crate) fn path_reaches(&mut self, key: Key, slot: u32) -> Result<(bool, Option<Key>)> {
+        let Root { mut pointer, mut level } = self.root;
+        let (mut behind, mut bound) = (pointer.slot >= slot, None);
+        while level > 0 {
+            let frame = self.load(&pointer, level)?;
+            let page = self.pool.page(frame);
+            let i = inner::find(page, key);
+            if i + 1 < node::count(page) {
+                bound = Some(inner::key(page, i + 1));
+            }
+            pointer = self.child(frame, i)?;
+            behind |= pointer.slot >= slot;
+            level -= 1;
+        }
+        Ok((behind, bound))
+    }
+
     /// What `read` makes of the value under `key`.
     pub(crate) fn get<T>(&mut self, key: Key, read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         let (frame, _) = self.leaf_for(key)?;

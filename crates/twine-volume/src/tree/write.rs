@@ -60,6 +60,11 @@ impl Core {
         Ok(true)
     }
 
+    /// Moves every node on the way to `key` to a slot of this transaction.
+    pub(crate) fn own_path(&mut self, key: Key) -> Result<()> {
+        self.path_for_writing(key).map(|_| ())
+    }
+
     /// Seals every node that is in memory only, children first. Nothing refers to the result but `self.root`.
     pub(crate) fn seal_nodes(&mut self) -> Result<()> {
         if self.root.pointer.is_in_memory() {
