@@ -5,6 +5,8 @@
 //! signature up to a root, [`Policy::appraise`] makes a [`PolicyMatched`] of it: these two types exist only where the
 //! check was made, and what acts on evidence takes them as arguments. [`judge`] does all three and tells of each check.
 //!
+//! [`ratls`] carries evidence through TLS 1.3, in certificates that other RA-TLS tools recognise.
+//!
 //! [`sim`] is the other side for machines without SGX: a quoting enclave in software, under a root of its own whose
 //! key everybody knows. It proves that the formats fit and nothing else; a verifier refuses it unless told otherwise.
 //!
@@ -18,6 +20,7 @@ mod collateral;
 mod judge;
 mod policy;
 mod quote;
+pub mod ratls;
 pub mod sim;
 mod verify;
 
