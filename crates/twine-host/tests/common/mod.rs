@@ -222,6 +222,7 @@ macro_rules! routine {
         $crate::common::offset_in_code(&raw const $symbol)
     }};
 }
+#[allow(unused_imports, reason = "each test binary uses its part")]
 pub(crate) use routine;
 
 pub fn offset_in_code(symbol: *const u8) -> u64 {
