@@ -2,17 +2,18 @@
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 use twine_sgx::{
-    MEAS_EADD, MEAS_ECREATE, MEAS_EEXTEND, PAGE_SIZE, PageType, Secinfo, SecinfoFlags, Secs, Tcs, TcsFlags,
-    page_type,
+    MEAS_EADD, MEAS_ECREATE, PAGE_SIZE, PageType, Secinfo, SecinfoFlags, Secs, Tcs, TcsFlags, page_type,
 };
 
 use super::elrange::Elrange;
-use super::epcm::{Entry, RunMap};
+use super::epcm::{Entry, Page, RunMap};
 use super::secs;
-use crate::backend::{LoadError, Perms};
+use super::stream::{CHUNK, HEADER};
+use crate::backend::{LoadError, PageError, Perms};
 
 /// Pages are made accessible and populated this many at a time while loading.
 const WINDOW: u64 = 256;
@@ -26,8 +27,8 @@ pub(super) struct Build {
     measurement: Sha256,
     /// The page that was EADDed last and its type.
     current: Option<(u64, PageType)>,
-    /// Pages below this one that were made accessible for loading.
-    writable: std::ops::Range<u64>,
+    /// Pages that were made accessible for loading.
+    window: Range<Page>,
 }
 
 impl Build {
@@ -48,7 +49,7 @@ impl Build {
             tcs: BTreeMap::new(),
             measurement: Sha256::new_with_prefix(record),
             current: None,
-            writable: 0..0,
+            window: 0..0,
         })
     }
 
@@ -77,14 +78,8 @@ impl Build {
         if self.epcm.get(page).0.is_some() {
             return Err(fault("a page is added twice"));
         }
-        if !self.writable.contains(&page) {
-            let end = (page + WINDOW).min(self.secs.size / PAGE_SIZE);
-            let window = page..end;
-            self.elrange.protect(window.clone(), Perms::RW).map_err(|error| match error {
-                crate::backend::PageError::System { call, error } => LoadError::System { call, error },
-                _ => fault("a page lies outside ELRANGE"),
-            })?;
-            self.writable = window;
+        if !self.window.contains(&page) {
+            self.open_window(page)?;
         }
         self.epcm.set(page..page + 1, Some(Entry::added(page_type, perms, max)));
         self.current = Some((page, page_type));
@@ -96,23 +91,42 @@ impl Build {
         Ok(())
     }
 
-    /// Contents of 256 bytes of the page that was added last, and EEXTEND over them if `measured`.
-    pub fn chunk(&mut self, offset: u64, data: &[u8; 256], measured: bool) -> Result<(), LoadError> {
+    /// Contents of 256 bytes of the page that was added last, and EEXTEND over them if `measured`. `record` is what
+    /// EEXTEND hashes: its header, whose offset is `offset`, and the data.
+    pub fn chunk(&mut self, offset: u64, record: &[u8; CHUNK], measured: bool) -> Result<(), LoadError> {
         let fault = |reason| LoadError::Fault { leaf: "EEXTEND", reason };
         let Some((page, _)) = self.current else { return Err(fault("there is no page yet")) };
         if !offset.is_multiple_of(256) || offset / PAGE_SIZE != page {
             return Err(fault("a chunk is not in the page before it, or not 256-byte aligned"));
         }
         // SAFETY: the page was made writable in `add`; the enclave is known to this thread only.
-        unsafe { self.elrange.write(self.elrange.base() + offset, data) };
+        unsafe { self.elrange.write(self.elrange.base() + offset, &record[HEADER..]) };
         if measured {
-            let mut record = [0; 64];
-            record[..8].copy_from_slice(&MEAS_EEXTEND.to_le_bytes());
-            record[8..16].copy_from_slice(&offset.to_le_bytes());
             self.measurement.update(record);
-            self.measurement.update(data);
         }
         Ok(())
+    }
+
+    /// Makes pages from `page` on writable and present, so that filling them does not fault page by page.
+    fn open_window(&mut self, page: Page) -> Result<(), LoadError> {
+        self.close_window();
+        let window = page..(page + WINDOW).min(self.secs.size / PAGE_SIZE);
+        self.elrange.protect(window.clone(), Perms::RW).map_err(|error| match error {
+            PageError::System { call, error } => LoadError::System { call, error },
+            _ => LoadError::Fault { leaf: "EADD", reason: "a page lies outside ELRANGE" },
+        })?;
+        self.elrange.populate(window.clone());
+        self.window = window;
+        Ok(())
+    }
+
+    /// Gives pages of the window back that were not added.
+    fn close_window(&mut self) {
+        for (run, entry) in self.epcm.parts(std::mem::take(&mut self.window)) {
+            if entry.is_none() {
+                self.elrange.discard(run);
+            }
+        }
     }
 
     /// The checks of EADD that need the page's contents.
@@ -129,6 +143,7 @@ impl Build {
     /// The first half of EINIT: nothing more can be added, and the measurement is final.
     pub fn finish(&mut self) -> Result<(), LoadError> {
         self.finish_page()?;
+        self.close_window();
         self.secs.mrenclave = std::mem::take(&mut self.measurement).finalize().into();
         Ok(())
     }

@@ -126,6 +126,11 @@ impl Elrange {
         self.advise(pages, libc::MADV_DONTNEED);
     }
 
+    /// Faults writable pages in at once; where the kernel cannot, they fault when they are touched.
+    pub fn populate(&self, pages: Range<Page>) {
+        self.advise(pages, libc::MADV_POPULATE_WRITE);
+    }
+
     /// Copies bytes to an address inside.
     ///
     /// # Safety

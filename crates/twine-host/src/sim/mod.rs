@@ -102,7 +102,7 @@ impl Sim {
                     return Err(LoadError::Fault { leaf: "ECREATE", reason: "the enclave exists already" });
                 }
                 Record::Add { offset, flags } => build.add(offset, flags)?,
-                Record::Chunk { offset, data, measured } => build.chunk(offset, data, measured)?,
+                Record::Chunk { offset, record, measured } => build.chunk(offset, record, measured)?,
             }
         }
         build.finish()?;

@@ -9,9 +9,20 @@ use crate::backend::LoadError;
 
 /// One record.
 pub(super) enum Record<'a> {
-    Create { ssaframesize: u32, size: u64 },
-    Add { offset: u64, flags: SecinfoFlags },
-    Chunk { offset: u64, data: &'a [u8; 256], measured: bool },
+    Create {
+        ssaframesize: u32,
+        size: u64,
+    },
+    Add {
+        offset: u64,
+        flags: SecinfoFlags,
+    },
+    /// The record as EEXTEND measures it, and whether it does: a header of 64 bytes and 256 bytes of the page.
+    Chunk {
+        offset: u64,
+        record: &'a [u8; CHUNK],
+        measured: bool,
+    },
 }
 
 /// Where records come from.
@@ -29,8 +40,10 @@ pub(super) struct Bytes<'a> {
     record: u64,
 }
 
-const HEADER: usize = 64;
-const CHUNK: usize = 256;
+/// Bytes of a record's header.
+pub(super) const HEADER: usize = 64;
+/// Bytes of a record with data.
+pub(super) const CHUNK: usize = HEADER + 256;
 
 impl<'a> Bytes<'a> {
     pub fn new(from: &'a mut dyn Read) -> Self {
@@ -70,7 +83,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 impl Records for Bytes<'_> {
     fn next(&mut self) -> Result<Option<Record<'_>>, LoadError> {
         let mut header = [0; HEADER];
-        let bytes = self.fill(HEADER + CHUNK)?;
+        let bytes = self.fill(CHUNK)?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -94,15 +107,13 @@ impl Records for Bytes<'_> {
                 }
             }
             tag @ (MEAS_EEXTEND | MEAS_UNMEASRD) if zero_from(16) => {
-                let at = self.start + HEADER;
-                let whole = self.end - self.start >= HEADER + CHUNK;
-                let Some(data) =
-                    self.buffer.get(at..at + CHUNK).filter(|_| whole).and_then(|d| d.try_into().ok())
-                else {
+                let whole = self.end - self.start >= CHUNK;
+                let found = self.buffer.get(self.start..self.start + CHUNK).filter(|_| whole);
+                let Some(record) = found.and_then(|bytes| bytes.try_into().ok()) else {
                     return Err(LoadError::Stream { what: "it ends inside a record", record: self.record });
                 };
-                self.start = at + CHUNK;
-                Ok(Some(Record::Chunk { offset: u64_at(&header, 8), data, measured: tag == MEAS_EEXTEND }))
+                self.start += CHUNK;
+                Ok(Some(Record::Chunk { offset: u64_at(&header, 8), record, measured: tag == MEAS_EEXTEND }))
             }
             MEAS_ECREATE | MEAS_EADD | MEAS_EEXTEND | MEAS_UNMEASRD => {
                 Err(self.malformed("a record has a reserved byte set"))
@@ -115,20 +126,27 @@ impl Records for Bytes<'_> {
 /// Records from the ecosystem's reader.
 pub(super) struct Ecosystem<'a, R> {
     from: &'a mut R,
-    data: [u8; CHUNK],
-    record: u64,
+    chunk: [u8; CHUNK],
+    number: u64,
 }
 
 impl<'a, R: SgxsRead> Ecosystem<'a, R> {
     pub fn new(from: &'a mut R) -> Self {
-        Self { from, data: [0; CHUNK], record: 0 }
+        Self { from, chunk: [0; CHUNK], number: 0 }
+    }
+
+    fn chunk(&mut self, tag: u64, offset: u64, data: &[u8; 256]) -> Record<'_> {
+        self.chunk[..8].copy_from_slice(&tag.to_le_bytes());
+        self.chunk[8..16].copy_from_slice(&offset.to_le_bytes());
+        self.chunk[HEADER..].copy_from_slice(data);
+        Record::Chunk { offset, record: &self.chunk, measured: tag == MEAS_EEXTEND }
     }
 }
 
 impl<R: SgxsRead> Records for Ecosystem<'_, R> {
     fn next(&mut self) -> Result<Option<Record<'_>>, LoadError> {
-        let record = self.record;
-        self.record += 1;
+        let record = self.number;
+        self.number += 1;
         let meas = self.from.read_meas().map_err(|error| match error.downcast::<std::io::Error>() {
             Ok(error) => LoadError::Read(error),
             Err(_) => LoadError::Stream { what: "a record has an unknown tag", record },
@@ -139,14 +157,8 @@ impl<R: SgxsRead> Records for Ecosystem<'_, R> {
                 Record::Create { ssaframesize: header.ssaframesize, size: header.size }
             }
             Some(Meas::EAdd(header)) => Record::Add { offset: header.offset, flags: header.secinfo.flags },
-            Some(Meas::EExtend { header, data }) => {
-                self.data = data;
-                Record::Chunk { offset: header.offset, data: &self.data, measured: true }
-            }
-            Some(Meas::Unmeasured { header, data }) => {
-                self.data = data;
-                Record::Chunk { offset: header.offset, data: &self.data, measured: false }
-            }
+            Some(Meas::EExtend { header, data }) => self.chunk(MEAS_EEXTEND, header.offset, &data),
+            Some(Meas::Unmeasured { header, data }) => self.chunk(MEAS_UNMEASRD, header.offset, &data),
             Some(Meas::Unsized(_) | Meas::BareEExtend(_) | Meas::BareUnmeasured(_)) => {
                 return Err(LoadError::Stream { what: "the enclave's size is not filled in", record });
             }
