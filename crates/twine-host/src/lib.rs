@@ -6,4 +6,5 @@
 #![deny(unsafe_code)]
 
 pub mod backend;
+pub mod platform;
 pub mod sim;

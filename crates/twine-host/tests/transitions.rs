@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::*;
 use twine_host::backend::{Exception, Exit, Leaf, Perms, Regs};
-use twine_host::sim::system_calls_dispatched;
+use twine_host::platform;
 use twine_sgx::Miscselect;
 use twine_sgx::ssa::{self, Exinfo, Exitinfo, Gprsgx, pfec, vector};
 
@@ -151,12 +151,11 @@ fn a_jump_out_of_elrange_is_a_fault_of_the_enclave() {
 
 #[test]
 fn system_calls_are_illegal_inside() {
-    let f = Fixture::new();
-    f.run(routine!(test_exit), &mut []);
-    if !system_calls_dispatched() {
+    if !offers("sim-syscall-dispatch") {
         println!("this kernel has no syscall user dispatch: nothing to test");
         return;
     }
+    let f = Fixture::new();
     for routine in [routine!(test_syscall), routine!(test_int80)] {
         assert_eq!(f.enter(TCS, routine, &mut []), Ok(exception(vector::UD)));
         let saved = gprsgx(&f);
@@ -166,6 +165,25 @@ fn system_calls_are_illegal_inside() {
     }
     // The host's own still work on this thread.
     assert!(std::fs::metadata("/").is_ok());
+}
+
+/// Whether a check of the platform passes.
+fn offers(id: &str) -> bool {
+    platform::probe(std::path::Path::new("")).iter().any(|check| check.id == id && check.pass)
+}
+
+#[test]
+fn cpuid_is_illegal_inside() {
+    if !offers("sim-cpuid-faulting") {
+        println!("this machine has no CPUID faulting: nothing to test");
+        return;
+    }
+    let f = Fixture::new();
+    assert_eq!(f.enter(TCS, routine!(test_cpuid), &mut []), Ok(exception(vector::UD)));
+    assert_eq!(gprsgx(&f).rip, f.address(routine!(test_cpuid)) + 2);
+    f.recover();
+    // The host's own still answers on this thread.
+    assert!(std::arch::x86_64::__cpuid(0).eax >= 7);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use twine_sgx::PAGE_SIZE;
 use super::epcm::Page;
 use crate::backend::{LoadError, PageError, Perms};
 
-/// Enclaves lie in this range and nothing of the host does (traps: one allowed range serves syscall user dispatch).
+/// Enclaves lie in this range and nothing of the host does, so one range serves syscall user dispatch.
 pub(super) const LOW: u64 = 0x80_0000_0000;
 /// One past the last address that an enclave may have.
 pub(super) const HIGH: u64 = 0x5000_0000_0000;

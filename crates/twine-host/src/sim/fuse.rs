@@ -94,6 +94,21 @@ impl Fuse {
         }
     }
 
+    /// Whether the folder has a processor yet; if not, that one could be made.
+    ///
+    /// # Errors
+    /// [`StateError`], as [`Fuse::open`] would fail.
+    pub fn peek(folder: &Path) -> Result<bool, StateError> {
+        match read(&folder.join(FILE)) {
+            Ok(_) => Ok(true),
+            Err(StateError::Inaccessible { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                write(folder, &Self { seal: [0; 32], owner_epoch: [0; 16], cpusvn: [0; 16] }, |_| Ok(()))?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// CPUSVN.
     pub fn cpusvn(&self) -> Cpusvn {
         self.cpusvn

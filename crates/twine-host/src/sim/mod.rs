@@ -7,6 +7,7 @@ mod elrange;
 mod enclave;
 mod enclu;
 mod epcm;
+mod forbidden;
 mod frame;
 mod fuse;
 mod kernel;
@@ -29,10 +30,10 @@ use std::sync::Arc;
 use sgxs::sgxs::SgxsRead;
 use twine_sgx::{Attributes, PageType, SIGSTRUCT_SIZE, Secs, sigstruct_from_bytes};
 
+pub(crate) use forbidden::{can_dispatch_system_calls, can_fault_cpuid};
 pub use fuse::{Cpusvn, Fuse, StateError};
 pub use keys::Processor;
 pub use load::{SimMapping, SimTcs};
-pub use thread::system_calls_dispatched;
 
 use crate::backend::{
     Backend, Config, Enclave, EntryFault, Exception, Exit, Leaf, LoadError, PageError, Perms, Regs,
@@ -206,9 +207,14 @@ impl Enclave for SimEnclave {
     }
 }
 
+/// Whether an ELRANGE of this size finds a place.
+pub(crate) fn can_reserve(size: u64) -> Result<(), LoadError> {
+    elrange::Elrange::reserve(size).map(drop)
+}
+
 /// Whether user mode may read and write the FS and GS bases (AT_HWCAP2 bit 1).
 #[allow(unsafe_code)]
-fn fsgsbase() -> bool {
+pub(crate) fn fsgsbase() -> bool {
     // SAFETY: reads the auxiliary vector.
     unsafe { libc::getauxval(libc::AT_HWCAP2) & 2 != 0 }
 }

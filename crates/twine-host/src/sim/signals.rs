@@ -12,6 +12,7 @@ use twine_sgx::ssa::{pfec, vector};
 
 use super::enclave::SimEnclave;
 use super::enclu;
+use super::forbidden;
 use super::frame::{Frame, Reg};
 use super::stub;
 use super::thread::{self, Block};
@@ -72,27 +73,31 @@ pub(super) unsafe extern "C" fn host_signal(
     info: *mut siginfo_t,
     context: *mut ucontext_t,
 ) -> *mut Block {
-    let block = thread::block();
-    if let (Some(mut block), Some(found)) = (NonNull::new(block), NonNull::new(context)) {
-        // SAFETY: this thread's block, and nobody else on this thread holds a reference while a leaf traps; the enclave
-        // outlives the call to `enter` that set the pointer.
-        let (block, mut frame) = unsafe { (block.as_mut(), Frame::new(found)) };
-        // SAFETY: as above.
+    let Some(found) = NonNull::new(context) else { return std::ptr::null_mut() };
+    // SAFETY: the kernel's argument, which nobody else uses while the handler runs.
+    let mut frame = unsafe { Frame::new(found) };
+    if let Some(mut block) = NonNull::new(thread::block()) {
+        // SAFETY: this thread's block, and nobody else on this thread holds a reference while a leaf traps.
+        let block = unsafe { block.as_mut() };
+        // SAFETY: the enclave outlives the call to `enter` that set the pointer.
         if let Some(enclave) = unsafe { block.enclave.as_ref() } {
             if signal == INTERRUPT {
                 // The thread has left just now, so there is nobody to interrupt.
                 return std::ptr::null_mut();
             }
-            // SAFETY: an exception other than a page fault means that RIP was fetched.
-            if is_exception(&frame, signal) && unsafe { at(&frame, &leaf::ENCLU) } {
+            if signal == SIGSEGV && frame.get(Reg::Rip) == stub::trap_address() {
                 let entered = match frame.get(Reg::Rax) as u32 {
                     leaf::EENTER => transition::eenter(enclave, block, &mut frame),
-                    leaf::ERESUME => transition::eresume(enclave, block, &mut frame),
-                    _ => transition::refuse(block, &mut frame, "the leaf can be executed inside only"),
+                    _ => transition::eresume(enclave, block, &mut frame),
                 };
                 return if entered { block } else { std::ptr::null_mut() };
             }
         }
+    }
+    // SAFETY: an exception other than a page fault means that RIP was fetched.
+    if is_exception(&frame, signal) && forbidden::can_fault_cpuid() && unsafe { at(&frame, &CPUID) } {
+        forbidden::host_cpuid(&mut frame);
+        return std::ptr::null_mut();
     }
     // SAFETY: the kernel's arguments.
     unsafe { hand_on(signal, info, context) };

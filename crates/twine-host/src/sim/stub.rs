@@ -1,4 +1,4 @@
-//! The assembly: ENCLU[EENTER] and ENCLU[ERESUME] at a host address, and the entry of every signal handler.
+//! The assembly: where the host executes EENTER and ERESUME, and the entry of every signal handler.
 #![allow(unsafe_code)]
 
 use std::arch::naked_asm;
@@ -9,6 +9,9 @@ use super::thread::{Block, STACK_SIZE};
 use crate::backend::Regs;
 
 /// Executes the leaf and returns after the exit, whichever it was; the thread's block says which.
+///
+/// HLT stands for ENCLU here: it is #GP for user mode on every processor, while ENCLU is #UD on some, which hypervisors
+/// intercept (8 us a trap instead of 2).
 ///
 /// The enclave must preserve RBP, as the vDSO demands too: that of its latest EENTER or ERESUME, which is U_RBP in the SSA.
 /// Other callee-saved registers, MXCSR, the x87 control word and the direction and alignment flags come back as they were.
@@ -38,7 +41,10 @@ pub(super) unsafe extern "C" fn enclu(leaf: u32, tcs: u64, regs: *mut Regs) {
         "mov rdx, [r10 + 16]",
         "mov r8, [r10 + 24]",
         "mov r9, [r10 + 32]",
-        ".byte 0x0f, 0x01, 0xd7",
+        ".hidden twine_sim_enter_trap",
+        ".globl twine_sim_enter_trap",
+        "twine_sim_enter_trap:",
+        "hlt",
         // EEXIT comes back here, and so does an asynchronous exit.
         "2:",
         "mov rsp, rbp",
@@ -65,7 +71,19 @@ pub(super) unsafe extern "C" fn enclu(leaf: u32, tcs: u64, regs: *mut Regs) {
     )
 }
 
-/// Entry of every signal handler (traps: the kernel neither sets nor restores the FS base in signal frames).
+unsafe extern "C" {
+    safe static twine_sim_enter_trap: u8;
+}
+
+/// The address of the instruction in [`enclu`] that stands for ENCLU.
+pub(super) fn trap_address() -> u64 {
+    &raw const twine_sim_enter_trap as u64
+}
+
+/// Length of that instruction.
+pub(super) const TRAP_LEN: u64 = 1;
+
+/// Entry of every signal handler (the kernel neither sets nor restores the FS base for a handler).
 ///
 /// If the thread was in an enclave (RIP or the FS base lies where enclaves are), the thread's block is at the aligned base of
 /// the stack, the host's bases are restored from it, and the bases that the handler chose are written last. Otherwise the

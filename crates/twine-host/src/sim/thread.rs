@@ -4,13 +4,12 @@
 use std::cell::Cell;
 use std::io::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE};
 use twine_sgx::ssa::vector;
 
-use super::elrange::{HIGH, LOW};
 use super::enclave::SimEnclave;
+use super::forbidden;
 use super::signals::INTERRUPT;
 use super::stub;
 use super::tcs::TcsState;
@@ -85,7 +84,7 @@ pub(super) fn prepare() -> Result<*mut Block, LoadError> {
             thread: libc::gettid(),
         });
     }
-    dispatch_system_calls();
+    forbidden::arm();
     STACK.set(Some(stack));
     BLOCK.set(block);
     Ok(block)
@@ -146,30 +145,6 @@ impl Drop for Stack {
             libc::munmap(self.0.cast(), STACK_SIZE);
         }
     }
-}
-
-/// Whether system calls from enclave addresses raise SIGSYS on prepared threads.
-static DISPATCHING: AtomicBool = AtomicBool::new(false);
-
-/// Whether `syscall` inside an enclave is #UD here. True only after a thread was prepared.
-pub fn system_calls_dispatched() -> bool {
-    DISPATCHING.load(Ordering::Relaxed)
-}
-
-/// Turns `syscall` and `int 0x80` at an enclave address into SIGSYS (Documentation/admin-guide/syscall-user-dispatch.rst).
-/// Where the kernel cannot, they run: docs/simulation.md.
-fn dispatch_system_calls() {
-    const PR_SET_SYSCALL_USER_DISPATCH: libc::c_int = 59;
-    const EXCLUSIVE: libc::c_ulong = 1;
-    const INCLUSIVE: libc::c_ulong = 2;
-    let on = |mode: libc::c_ulong, start: u64, len: u64| {
-        // SAFETY: affects this thread's system calls from the given addresses only.
-        unsafe { libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, mode, start, len, 0_u64) == 0 }
-    };
-    // Older kernels know only one range that is allowed; all host code must lie in it.
-    let host_is_high = dispatch_system_calls as *const () as u64 >= HIGH;
-    let done = on(INCLUSIVE, LOW, HIGH - LOW) || host_is_high && on(EXCLUSIVE, HIGH, (1 << 47) - HIGH);
-    DISPATCHING.store(done, Ordering::Relaxed);
 }
 
 fn fs_base() -> u64 {

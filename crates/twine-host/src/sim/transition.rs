@@ -11,6 +11,7 @@ use twine_sgx::{Miscselect, PAGE_SIZE, leaf};
 use super::enclave::{Pages, SimEnclave};
 use super::frame::{Frame, Reg, flag};
 use super::signals::MASK_INSIDE;
+use super::stub;
 use super::tcs::TcsState;
 use super::thread::{Block, Outcome};
 use super::xstate;
@@ -75,7 +76,7 @@ pub(super) fn eenter(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame)
     // SAFETY: the frame is accessible, and the lock keeps it so.
     unsafe { save_outside_stack(enclave, at, frame) };
     tcs.aep.store(frame.get(Reg::Rcx), Relaxed);
-    let next = frame.get(Reg::Rip).wrapping_add(leaf::ENCLU.len() as u64);
+    let next = frame.get(Reg::Rip).wrapping_add(stub::TRAP_LEN);
     frame.set(Reg::Rax, cssa.into());
     frame.set(Reg::Rcx, next);
     frame.set(Reg::Rip, base.wrapping_add(tcs.oentry));
@@ -296,7 +297,7 @@ fn enter_frame(
 }
 
 /// The leaf faults with #GP: control goes to the AEP, as the vDSO's does on a fault of its ENCLU. Answers false.
-pub(super) fn refuse(block: &mut Block, frame: &mut Frame, reason: &'static str) -> bool {
+fn refuse(block: &mut Block, frame: &mut Frame, reason: &'static str) -> bool {
     block.outcome = Outcome::Fault { vector: vector::GP, address: 0, reason };
     frame.set(Reg::Rip, frame.get(Reg::Rcx));
     false
