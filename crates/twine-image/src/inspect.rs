@@ -3,7 +3,7 @@
 use crate::layout;
 use crate::sgxs::{Reader, SgxsError};
 use crate::sigstruct::{Signed, SigstructError, Variant, date_text};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sgx_isa::{PageType, SecinfoFlags};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -133,7 +133,7 @@ pub struct SigstructInfo {
     /// MRENCLAVE of the enclave that it is for.
     #[serde(with = "hex")]
     pub mrenclave: [u8; 32],
-    /// Debug or production.
+    /// What ATTRIBUTES.DEBUG says; it binds the loader only under a mask of ones (see `deviations`).
     pub variant: Variant,
     /// Day of signing.
     pub date: String,
@@ -151,9 +151,11 @@ pub struct SigstructInfo {
     /// ISVEXTPRODID.
     #[serde(with = "hex")]
     pub isvextprodid: [u8; 16],
-    /// ATTRIBUTES.FLAGS and its mask.
+    /// ATTRIBUTES.FLAGS and its mask; in JSON hex, since their high bits do not survive as numbers.
+    #[serde(serialize_with = "hex_words")]
     pub attributes: [u64; 2],
     /// XFRM and its mask.
+    #[serde(serialize_with = "hex_words")]
     pub xfrm: [u64; 2],
     /// MISCSELECT and its mask.
     pub miscselect: [u32; 2],
@@ -161,6 +163,10 @@ pub struct SigstructInfo {
     pub cet_attributes: [u8; 2],
     /// Fields in which it differs from every SIGSTRUCT of Twine; with one the enclave does not start.
     pub deviations: Vec<&'static str>,
+}
+
+fn hex_words<S: Serializer>(words: &[u64; 2], serializer: S) -> Result<S::Ok, S::Error> {
+    words.map(|word| format!("{word:016x}")).serialize(serializer)
 }
 
 /// Describes a SIGSTRUCT; fails only if the size is wrong.

@@ -34,6 +34,12 @@ fn builds_measures_and_signs() {
         assert!(info.valid && info.deviations.is_empty(), "{info:?}");
         assert_eq!((info.mrenclave, info.mrsigner), (built.mrenclave, built.mrsigner));
         assert_eq!(info.attributes, [if debug { 0x86 } else { 0x84 }, u64::MAX]);
+        let json = serde_json::to_value(&info).unwrap();
+        assert_eq!(
+            (&json["xfrm"][0], &json["xfrm"][1]),
+            (&"0000000000000007".into(), &"ffffffffffffffff".into())
+        );
+        assert_eq!(json["mrenclave"], hex::encode(built.mrenclave));
         assert_eq!((info.isvprodid, info.isvsvn, info.date.as_str()), (7, 3, "2026-02-28"));
     }
 
