@@ -277,9 +277,10 @@ fn stamp(
     mrsigner: [u8; 32],
 ) -> Result<String, BuildError> {
     // The image builder is itself an input, and while it is being developed its version does not change.
-    let own = std::env::current_exe().map_err(io_error("finding the build script"))?;
+    // Not `current_exe`: a long build may outlive its name.
+    let own = Path::new("/proc/self/exe");
     let mut hasher = Sha256::new();
-    for part in [archive, &read(&own)?, &mrsigner[..]] {
+    for part in [archive, &read(own)?, &mrsigner[..]] {
         hasher.update(Sha256::digest(part));
     }
     hasher.update(format!("{:?}{:?}{:?}", linker, options.identity, options.date));
