@@ -52,7 +52,11 @@ fn builds_measures_and_signs() {
         (built.mrenclave, before)
     );
     assert!(built.inputs.iter().any(|p| p.ends_with("words/src/lib.rs")), "{:?}", built.inputs);
-    assert!(built.inputs.iter().any(|p| p.ends_with("enclave/Cargo.lock")));
+    for input in ["enclave/Cargo.lock", "enclave/Cargo.toml", "enclave/image/Cargo.toml", "words/Cargo.toml"]
+    {
+        assert!(built.inputs.iter().any(|p| p.ends_with(input)), "{input}: {:?}", built.inputs);
+    }
+    assert!(!built.inputs.iter().any(|p| p.ends_with("generated.rs")), "{:?}", built.inputs);
 
     // A changed source changes the measurement.
     let source = copy.root.join("crates/words/src/lib.rs");

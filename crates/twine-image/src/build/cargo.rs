@@ -152,20 +152,20 @@ fn quote(text: &OsStr) -> OsString {
 }
 
 /// Reads cargo's dependency file: every source file below the workspace and its path dependencies. Adds the manifests
-/// on the way up from each, and the lock file.
+/// and lock files on the way up from each.
 fn inputs(options: &Options, dep_info: &Path) -> Result<Vec<PathBuf>, BuildError> {
     let text = fs::read_to_string(dep_info).map_err(io_error(format!("reading {}", dep_info.display())))?;
     // One rule, `target: source source`, spaces in names escaped with a backslash.
     let sources = text.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
     let mut inputs: BTreeSet<PathBuf> =
         sources.split_whitespace().map(|source| source.replace('\0', " ").into()).collect();
-    let mut manifests = BTreeSet::from([options.enclave_dir.join("Cargo.lock")]);
-    for source in &inputs {
-        let manifest =
-            source.ancestors().skip(1).map(|folder| folder.join("Cargo.toml")).find(|m| m.exists());
-        manifests.extend(manifest);
-    }
-    manifests.insert(options.enclave_dir.join("Cargo.toml"));
+    // What build scripts generated is newer than this run and would make the next one needless.
+    inputs.retain(|source| !source.starts_with(&options.target_dir));
+    // A package's manifest, and those above it that it inherits from.
+    let above = inputs.iter().flat_map(|source| source.ancestors().skip(1));
+    let folders: BTreeSet<&Path> = above.chain([options.enclave_dir.as_path()]).collect();
+    let files = folders.iter().flat_map(|folder| ["Cargo.toml", "Cargo.lock"].map(|name| folder.join(name)));
+    let manifests: Vec<PathBuf> = files.filter(|file| file.exists()).collect();
     inputs.extend(manifests);
     Ok(inputs.into_iter().collect())
 }
