@@ -24,6 +24,8 @@ struct Buffered {
     pending: Vec<u8>,
     bound: usize,
     flush_lines: bool,
+    /// A failure that the program has not been told yet.
+    failure: Option<StreamError>,
 }
 
 impl Stdio {
@@ -35,7 +37,7 @@ impl Stdio {
         bound: usize,
     ) -> Self {
         let pending = Vec::with_capacity(bound);
-        let stdout = Buffered { below: stdout, pending, bound, flush_lines: terminals[1] };
+        let stdout = Buffered { below: stdout, pending, bound, flush_lines: terminals[1], failure: None };
         Stdio { stdin, stdout, stderr, terminals }
     }
 
@@ -56,8 +58,16 @@ impl Stdio {
     /// Unbuffered, and after what the program wrote to standard output before, so that a shared terminal or log shows
     /// both in the program's order.
     pub(crate) fn write_stderr(&mut self, buf: &[u8]) -> Result<(), StreamError> {
-        self.stdout.flush()?;
+        self.settle();
         self.stderr.write(buf)
+    }
+
+    /// Writes standard output out before something else happens. A failure is not that something's: the next write,
+    /// sync or flush of standard output tells it.
+    pub(crate) fn settle(&mut self) {
+        if let Err(failure) = self.stdout.flush() {
+            self.stdout.failure = Some(failure);
+        }
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), StreamError> {
@@ -67,6 +77,9 @@ impl Stdio {
 
 impl Buffered {
     fn write(&mut self, buf: &[u8]) -> Result<(), StreamError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
         if buf.len() > self.bound - self.pending.len() {
             self.flush()?;
         }
@@ -79,11 +92,12 @@ impl Buffered {
 
     /// What could not be written is dropped: a stream that failed once is not tried again with the same bytes.
     fn flush(&mut self) -> Result<(), StreamError> {
+        let earlier = self.failure.take().map_or(Ok(()), Err);
         if self.pending.is_empty() {
-            return Ok(());
+            return earlier;
         }
         let result = self.below.write(&self.pending);
         self.pending.clear();
-        result
+        earlier.and(result)
     }
 }

@@ -121,7 +121,7 @@ pub(crate) fn fd_read(
         }
         Descriptor::Stream(Stream::Stdin) => {
             // A prompt must be on the screen before the program waits for the answer.
-            ctx.stdio.flush().map_err(Errno::from)?;
+            ctx.stdio.settle();
             let stdin = &mut ctx.stdio.stdin;
             let result = buffers.transfer(memory, |memory, address, len, done| {
                 if done > 0 {

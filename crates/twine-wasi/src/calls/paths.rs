@@ -155,8 +155,8 @@ pub(crate) fn path_link(
     let old = &ctx.table.directory(old_fd)?.must(Rights::PATH_LINK_SOURCE)?.handle;
     let new = &ctx.table.directory(new_fd)?.must(Rights::PATH_LINK_TARGET)?.handle;
     let source = resolve(&*old.fs, old.ino, memory.text(old_path, old_path_len)?, follow)?;
-    let (ino, file_type) = source.existing()?;
     let place = resolve(&*new.fs, new.ino, memory.text(new_path, new_path_len)?, Follow::OnSlash)?;
+    let (ino, file_type) = source.existing()?;
     let (dir, name) = free_place(place)?;
     let fs = same_device(old, new)?;
     if file_type == FileType::Directory {

@@ -88,7 +88,7 @@ fn wait(ctx: &mut WasiCtx, deadline: Option<u64>, stdin: bool, ready: bool, bega
         return Ok(stdin && ctx.waiter.wait(look_only, true).stdin_ready);
     }
     // What the program printed must be on the screen before it waits.
-    ctx.stdio.flush().map_err(Errno::from)?;
+    ctx.stdio.settle();
     loop {
         let woken = ctx.waiter.wait(deadline, stdin);
         ctx.check_stop()?;

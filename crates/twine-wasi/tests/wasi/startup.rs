@@ -6,8 +6,21 @@ use twine_wasi::{Access, BuildError, WasiCtxBuilder};
 use crate::guest::*;
 
 #[test]
-fn there_are_46_functions() {
-    assert_eq!(Guest::new().names().len(), 46);
+fn there_are_46_functions_and_each_has_its_row() {
+    let names = Guest::new().names();
+    assert_eq!(names.len(), 46);
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/wasi.md")).unwrap();
+    let rows: Vec<&str> = document
+        .lines()
+        .skip_while(|line| !line.starts_with("| function "))
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(|line| line.split('|').nth(1))
+        .collect();
+    for name in names {
+        let count = rows.iter().filter(|row| row.contains(&format!("`{name}`"))).count();
+        assert_eq!(count, 1, "rows of {name} in docs/wasi.md");
+    }
 }
 
 #[test]

@@ -95,6 +95,21 @@ fn failures_are_told() {
 }
 
 #[test]
+fn a_lost_reader_of_output_is_told_where_output_is_written() {
+    let mut guest = Guest::new();
+    guest.write(1, b"lost").unwrap();
+    guest.host.with(|host| {
+        host.output_fails = Some(StreamError::Closed);
+        host.stdin.extend(b"in");
+    });
+    assert_eq!(guest.read(0, 9).unwrap(), b"in", "not an error of the input");
+    guest.host.with(|host| host.output_fails = None);
+    assert_eq!(guest.write(2, b"message"), Ok(7));
+    assert_eq!(guest.write(1, b"x"), Err(PIPE));
+    assert_eq!(guest.write(1, b"x"), Ok(1));
+}
+
+#[test]
 fn only_a_terminal_is_a_terminal() {
     for bits in 0..8_u32 {
         let is = |stream: u32| bits & (1 << stream) != 0;
