@@ -8,6 +8,8 @@ mod keys;
 mod pcs;
 mod pki;
 mod quoting;
+#[cfg(test)]
+mod tests;
 
 pub use pcs::{BASE_CPUSVN, PCESVN, collateral};
 pub use pki::root_certificate;

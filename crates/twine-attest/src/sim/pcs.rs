@@ -5,13 +5,10 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    pki::{AUTHORITIES, Authority, FMSPC, PCEID},
+    pki::{AUTHORITIES, Authorities, Authority, FMSPC, PCEID},
     quoting::{QE_ISVPRODID, QE_ISVSVN, QE_MRSIGNER},
 };
-use crate::{
-    Collateral, Malformed,
-    verify::{hex, rfc3339},
-};
+use crate::{Collateral, Malformed, verify::hex};
 
 /// CPUSVN of a new simulated processor; what is up to date before any TCB recovery.
 pub const BASE_CPUSVN: [u8; 16] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -25,29 +22,54 @@ const ADVISORY: &str = "TWINE-SA-00001";
 /// Collateral issued at `at` (seconds since 1970) when `up_to_date` is the lowest CPUSVN without known flaws: platforms
 /// below it are `OutOfDate`, as after a TCB recovery.
 pub fn collateral(at: u64, up_to_date: [u8; 16]) -> Result<Collateral, Malformed> {
-    let time = i64::try_from(at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-    // RFC 5280 writes years with four digits.
-    let time = time.filter(|time| time.year() < 9999);
-    let from = time.ok_or_else(|| Malformed::new("time", "it is too far in the future"))?;
-    let until = from + VALID;
-    let authorities = &*AUTHORITIES;
-    let recovery = if up_to_date == BASE_CPUSVN { 1 } else { 2 };
-    let tcb_info = tcb_info(&rfc3339(at), &text(until)?, recovery, up_to_date).to_string();
-    let qe_identity = qe_identity(&rfc3339(at), &text(until)?, recovery).to_string();
-    let signer = &authorities.tcb_signing;
-    let signer_chain = chain(&[signer, &authorities.root]);
-    Collateral::new(QuoteCollateralV3 {
-        pck_crl_issuer_chain: chain(&[&authorities.processor_ca, &authorities.root]),
-        root_ca_crl: authorities.root.crl(from, until),
-        pck_crl: authorities.processor_ca.crl(from, until),
-        tcb_info_issuer_chain: signer_chain.clone(),
-        tcb_info_signature: signer.key.sign_raw(tcb_info.as_bytes()),
-        tcb_info,
-        qe_identity_issuer_chain: signer_chain,
-        qe_identity_signature: signer.key.sign_raw(qe_identity.as_bytes()),
-        qe_identity,
-        pck_certificate_chain: None,
-    })
+    Issue::new(at, up_to_date)?.collateral()
+}
+
+/// What is signed, before it is.
+pub(super) struct Issue<'a> {
+    from: OffsetDateTime,
+    until: OffsetDateTime,
+    pub tcb_info: Value,
+    pub qe_identity: Value,
+    /// PCK certificates to revoke.
+    pub revoked: &'a [&'a Authority],
+}
+
+impl Issue<'_> {
+    pub(super) fn new(at: u64, up_to_date: [u8; 16]) -> Result<Self, Malformed> {
+        let time = i64::try_from(at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        // RFC 5280 writes years with four digits.
+        let time = time.filter(|time| time.year() < 9999);
+        let from = time.ok_or_else(|| Malformed::new("time", "it is too far in the future"))?;
+        let until = from + VALID;
+        let recovery = if up_to_date == BASE_CPUSVN { 1 } else { 2 };
+        let (issued, next) = (text(from)?, text(until)?);
+        Ok(Self {
+            from,
+            until,
+            tcb_info: tcb_info(&issued, &next, recovery, up_to_date),
+            qe_identity: qe_identity(&issued, &next, recovery),
+            revoked: &[],
+        })
+    }
+
+    pub(super) fn collateral(&self) -> Result<Collateral, Malformed> {
+        let Authorities { root, processor_ca, tcb_signing: signer } = &*AUTHORITIES;
+        let (tcb_info, qe_identity) = (self.tcb_info.to_string(), self.qe_identity.to_string());
+        let signer_chain = chain(&[signer, root]);
+        Collateral::new(QuoteCollateralV3 {
+            pck_crl_issuer_chain: chain(&[processor_ca, root]),
+            root_ca_crl: root.crl(self.from, self.until, &[]),
+            pck_crl: processor_ca.crl(self.from, self.until, self.revoked),
+            tcb_info_issuer_chain: signer_chain.clone(),
+            tcb_info_signature: signer.key.sign_raw(tcb_info.as_bytes()),
+            tcb_info,
+            qe_identity_issuer_chain: signer_chain,
+            qe_identity_signature: signer.key.sign_raw(qe_identity.as_bytes()),
+            qe_identity,
+            pck_certificate_chain: None,
+        })
+    }
 }
 
 /// PEM, leaf first.

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
-    CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, SerialNumber,
+    CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
 };
 use time::OffsetDateTime;
 use twine_workload::sha256;
@@ -78,14 +79,21 @@ impl Authority {
         Self { key, der, params }
     }
 
-    /// A revocation list that revokes nothing.
-    pub(super) fn crl(&self, from: OffsetDateTime, until: OffsetDateTime) -> Vec<u8> {
+    /// A revocation list.
+    pub(super) fn crl(&self, from: OffsetDateTime, until: OffsetDateTime, revoked: &[&Authority]) -> Vec<u8> {
+        let revoked = revoked.iter().filter_map(|authority| authority.params.serial_number.clone());
+        let entry = |serial_number| RevokedCertParams {
+            serial_number,
+            revocation_time: from,
+            reason_code: None,
+            invalidity_date: None,
+        };
         let list = CertificateRevocationListParams {
             this_update: from,
             next_update: until,
             crl_number: SerialNumber::from(1_u64),
             issuing_distribution_point: None,
-            revoked_certs: Vec::new(),
+            revoked_certs: revoked.map(entry).collect(),
             key_identifier_method: KeyIdMethod::PreSpecified(self.key.identifier()),
         };
         list.signed_by(&self.issuer()).map(|list| list.der().to_vec()).unwrap_or_else(fixed)

@@ -29,7 +29,7 @@ const QE_VENDOR: [u8; 16] =
 pub struct QuotingEnclave {
     cpusvn: [u8; 16],
     attestation_key: Key,
-    pck: Authority,
+    pub(super) pck: Authority,
     qe_id: [u8; 16],
 }
 
@@ -86,7 +86,7 @@ impl QuotingEnclave {
     }
 
     /// Header, report body, length, signature data.
-    fn assemble(&self, body: &[u8; REPORT_BODY_SIZE]) -> Vec<u8> {
+    pub(super) fn assemble(&self, body: &[u8; REPORT_BODY_SIZE]) -> Vec<u8> {
         let mut quote = Vec::with_capacity(5000);
         quote.extend(3_u16.to_le_bytes());
         // ECDSA with P-256, over SHA-256; TEE type SGX.
