@@ -12,7 +12,7 @@ use super::elrange::Elrange;
 use super::epcm::{Entry, Page, RunMap};
 use super::keys::Processor;
 use super::launch::Identity;
-use super::signals::ACCESS;
+use super::signals::{ACCESS, QUICK};
 use super::tcs::TcsState;
 use super::transition::Event;
 use crate::backend::{LoadError, PageError, Perms};
@@ -177,6 +177,19 @@ impl SimEnclave {
             return Err(Event::exception(vector::GP));
         }
         self.access(pages, address, kind)
+    }
+
+    /// Makes later executions of the ENCLU at `rip` trap as HLT. One byte changes, so a thread that executes there meanwhile
+    /// meets either instruction, or a page fault that ends when this is done.
+    #[allow(unsafe_code)]
+    pub fn quicken(&self, rip: u64) {
+        let page = self.elrange.page(rip);
+        let pages = self.lock();
+        if self.elrange.protect(page..page + 1, Perms::RW).is_ok() {
+            // SAFETY: the page is writable since the line above, and the lock keeps it so.
+            unsafe { self.elrange.write(rip, &[QUICK]) };
+        }
+        let _ = self.apply(&pages, page..page + 1);
     }
 
     /// Where the SSA frame begins that `tcs` uses when CSSA is `cssa`, if all of it is accessible.
