@@ -4,7 +4,6 @@
 //! from names to byte strings, whose SHA-256, followed by zeros, is REPORTDATA.
 
 use minicbor::{Decoder, Encoder, decode::Error, encode};
-use twine_sgx::Report;
 use twine_workload::{Digest, sha256};
 
 use crate::Malformed;
@@ -101,11 +100,6 @@ pub fn report_data(claims: &[u8]) -> [u8; 64] {
     let mut data = [0; 64];
     data.split_at_mut(32).0.copy_from_slice(&sha256(claims).0);
     data
-}
-
-/// Whether `report` binds `claims`.
-pub(crate) fn bound(report: &Report, claims: &[u8]) -> bool {
-    report.reportdata == report_data(claims)
 }
 
 fn decode_hash(bytes: &[u8]) -> Result<[u8; 32], Error> {

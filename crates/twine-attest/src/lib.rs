@@ -10,25 +10,41 @@
 //! [`sim`] is the other side for machines without SGX: a quoting enclave in software, under a root of its own whose
 //! key everybody knows. It proves that the formats fit and nothing else; a verifier refuses it unless told otherwise.
 //!
+//! Without the feature `verify`, which is on by default, there is what an enclave needs to attest itself: [`claims`] and
+//! the attested half of [`ratls`].
+//!
 //! `docs/attestation.md` is the reference.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "verify")]
 mod chain;
 pub mod claims;
+#[cfg(feature = "verify")]
 mod collateral;
+#[cfg(feature = "verify")]
 mod judge;
+mod malformed;
+#[cfg(feature = "verify")]
 mod policy;
+#[cfg(feature = "verify")]
 mod quote;
 pub mod ratls;
+#[cfg(feature = "verify")]
 pub mod sim;
+#[cfg(feature = "verify")]
 mod verify;
 
-pub use collateral::Collateral;
-pub use judge::{Check, Inputs, Judgement, Summary, Verdict, judge};
-pub use policy::{
-    EnclaveTable, EvidenceTable, Expected, OwnerRule, PlatformTable, Policy, PolicyMatched, SignerRule,
-    WorkloadTable, json_schema,
+pub use malformed::Malformed;
+
+#[cfg(feature = "verify")]
+pub use self::{
+    collateral::Collateral,
+    judge::{Check, Inputs, Judgement, Summary, Verdict, judge},
+    policy::{
+        EnclaveTable, EvidenceTable, Expected, OwnerRule, PlatformTable, Policy, PolicyMatched, SignerRule,
+        WorkloadTable, json_schema,
+    },
+    quote::Quote,
+    verify::{QuoteVerified, Root, Verifier, VerifyError},
 };
-pub use quote::{Malformed, Quote};
-pub use verify::{QuoteVerified, Root, Verifier, VerifyError};

@@ -3,28 +3,12 @@
 use dcap_qvl::verify::{AuthData, Quote as Parsed};
 use twine_sgx::{REPORT_BODY_SIZE, REPORT_SIZE, Report, report_from_bytes};
 
-use crate::chain;
+use crate::{Malformed, chain};
 
 /// Bytes of a quote's header (Intel SGX ECDSA QuoteLibReference DCAP API, table "Quote header").
 const HEADER: usize = 48;
 /// Certification data that is the PCK certificate and the chain above it, as PEM.
 const PCK_CERT_CHAIN: u16 = 5;
-
-/// Evidence whose bytes are not what they must be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the {what} is malformed: {why}")]
-pub struct Malformed {
-    /// Quote, collateral, certificate…
-    pub what: &'static str,
-    /// What is wrong.
-    pub why: String,
-}
-
-impl Malformed {
-    pub(crate) fn new(what: &'static str, why: impl ToString) -> Self {
-        Self { what, why: why.to_string() }
-    }
-}
 
 /// A quote of version 3 over an SGX report with an ECDSA P-256 attestation key. Nothing in it is verified.
 #[derive(Clone, Debug)]

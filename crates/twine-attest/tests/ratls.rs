@@ -54,7 +54,7 @@ fn connect(
     client_judges: Arc<PeerVerifier>,
     mut on_the_way: impl FnMut(&mut Vec<u8>),
 ) -> Result<String, String> {
-    let mut server = server_config(server, server_judges).unwrap();
+    let mut server = server_config(server, server_judges.map(|judge| judge as _)).unwrap();
     let mut client = client_config(client_judges, client).unwrap();
     server.time_provider = Arc::new(At(NOW));
     client.time_provider = Arc::new(At(NOW));

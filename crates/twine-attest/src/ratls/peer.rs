@@ -1,0 +1,211 @@
+//! The judging side, in the form that rustls asks for.
+
+use std::sync::{Arc, OnceLock};
+
+use der::Decode;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName as SubjectName, Error as TlsError,
+    SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring as provider},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    server::danger::{ClientCertVerified, ClientCertVerifier},
+};
+use twine_workload::{Candidate, sha256};
+use x509_cert::Certificate;
+
+use super::{Evidence, Hello, evidence::OID};
+use crate::{Expected, Inputs, Judgement, Malformed, Policy, PolicyMatched, Verdict, claims::Claims, judge};
+
+/// Judges the peer of one connection, in TLS or out of it.
+#[derive(Debug)]
+pub struct PeerVerifier {
+    policy: Policy,
+    collateral: Vec<u8>,
+    expected: Expected,
+    insecure_allow_simulation: bool,
+    matched: OnceLock<PolicyMatched>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl PeerVerifier {
+    /// Judges by `policy` with `collateral` (JSON), expecting the nonce of `own`, the hello that was sent to this peer,
+    /// and, if given, exactly this workload.
+    pub fn new(policy: Policy, collateral: Vec<u8>, own: &Hello, workload: Option<Candidate>) -> Self {
+        let expected = Expected { nonce: Some(own.nonce.to_vec()), workload, ..Expected::default() };
+        let provider = Arc::new(provider::default_provider());
+        let matched = OnceLock::new();
+        Self { policy, collateral, expected, insecure_allow_simulation: false, matched, provider }
+    }
+
+    /// Takes simulated peers as well, which anybody can be.
+    #[must_use]
+    pub fn insecure_allow_simulation(self, allow: bool) -> Self {
+        Self { insecure_allow_simulation: allow, ..self }
+    }
+
+    /// Judges a certificate as of `at`, in seconds since 1970.
+    pub fn judge(&self, certificate: &[u8], at: u64) -> Result<Judgement, Malformed> {
+        let evidence = Evidence::from_certificate(certificate)?;
+        let expected = Expected { claims: Some(evidence.claims), ..self.expected.clone() };
+        Ok(judge(Inputs {
+            quote: &evidence.quote,
+            collateral: Some(&self.collateral),
+            policy: &self.policy,
+            expected: &expected,
+            at,
+            insecure_allow_simulation: self.insecure_allow_simulation,
+        }))
+    }
+
+    /// The peer's evidence, after a handshake that succeeded.
+    pub fn matched(&self) -> Option<&PolicyMatched> {
+        self.matched.get()
+    }
+
+    fn verify(
+        &self,
+        certificate: &CertificateDer<'_>,
+        above: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), TlsError> {
+        if !above.is_empty() {
+            return Err(TlsError::InvalidCertificate(CertificateError::BadEncoding));
+        }
+        check_validity(certificate, now)?;
+        let judgement =
+            self.judge(certificate, now.as_secs()).map_err(|e| TlsError::General(e.to_string()))?;
+        match (judgement.verdict, judgement.matched) {
+            (Verdict::Accepted, Some(matched)) => {
+                // A verifier is for one connection: a second certificate would be the same peer's or an attack.
+                self.matched
+                    .set(matched)
+                    .map_err(|_| TlsError::General("the verifier has judged a peer before".into()))
+            }
+            _ => {
+                let failed = judgement.checks.iter().find(|check| !check.pass);
+                let reason =
+                    failed.map(|check| format!("{}: {}", check.id, check.detail)).unwrap_or_default();
+                Err(TlsError::General(format!("the peer's evidence is refused: {reason}")))
+            }
+        }
+    }
+
+    fn verify_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+}
+
+impl ServerCertVerifier for PeerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        // The name is how the host was reached; who answers is in the evidence.
+        self.verify(end_entity, intermediates, now).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        Err(TlsError::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.verify_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn root_hint_subjects(&self) -> &[SubjectName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, TlsError> {
+        self.verify(end_entity, intermediates, now).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        Err(TlsError::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.verify_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+impl Evidence {
+    /// The evidence that a certificate carries, if it is evidence of the certificate's own key.
+    pub fn from_certificate(der: &[u8]) -> Result<Self, Malformed> {
+        let malformed = |why: &dyn ToString| Malformed::new("certificate", why.to_string());
+        let certificate = Certificate::from_der(der).map_err(|e| malformed(&e))?;
+        let tbs = certificate.tbs_certificate();
+        let oid = OID.iter().map(u64::to_string).collect::<Vec<_>>().join(".");
+        let mut found = tbs.extensions().into_iter().flatten().filter(|e| e.extn_id.to_string() == oid);
+        let (Some(extension), None) = (found.next(), found.next()) else {
+            return Err(malformed(&"it carries no evidence, or carries it twice"));
+        };
+        let evidence = Self::from_bytes(extension.extn_value.as_bytes())?;
+        let key = der::Encode::to_der(tbs.subject_public_key_info()).map_err(|e| malformed(&e))?;
+        if Claims::from_bytes(&evidence.claims)?.key_hash != sha256(&key).0 {
+            return Err(malformed(&"its evidence is of another key"));
+        }
+        Ok(evidence)
+    }
+}
+
+/// A certificate that was issued for another time is somebody's record of another connection.
+fn check_validity(der: &[u8], now: UnixTime) -> Result<(), TlsError> {
+    let bad = |error| TlsError::InvalidCertificate(error);
+    let certificate = Certificate::from_der(der).map_err(|_| bad(CertificateError::BadEncoding))?;
+    let validity = certificate.tbs_certificate().validity();
+    let now = now.as_secs();
+    if now < validity.not_before.to_unix_duration().as_secs() {
+        return Err(bad(CertificateError::NotValidYet));
+    }
+    if now > validity.not_after.to_unix_duration().as_secs() {
+        return Err(bad(CertificateError::Expired));
+    }
+    Ok(())
+}
