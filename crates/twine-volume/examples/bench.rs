@@ -57,7 +57,7 @@ fn compare(folder: &Path, rounds: usize) -> Outcome<()> {
         report(name, times, WRITTEN / BLOCK as u64, calls(before, &volume) / rounds as f64);
     }
     overwrite_and_sync(&plain, &volume, ino)?;
-    volume.close()?;
+    volume.unmount()?;
 
     let volume = create(folder, "read", 8 << 20)?;
     let ino = volume.create(volume.root(), "file")?;
@@ -73,7 +73,7 @@ fn compare(folder: &Path, rounds: usize) -> Outcome<()> {
         )?;
         report(name, times, COLD / BLOCK as u64, calls(before, &volume) / rounds.min(3) as f64);
     }
-    volume.close()?;
+    volume.unmount()?;
 
     let volume = open(folder, "write", 32 << 20)?;
     let (ino, _) = volume.lookup(volume.root(), "file")?;

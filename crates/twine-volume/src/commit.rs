@@ -59,8 +59,9 @@ impl Engine {
         }
         self.change(|engine| {
             engine.reap(REAPED)?;
+            let cleaned = engine.cleaning.is_some() && engine.clean_some()?;
             engine.commit()?;
-            engine.give_back_idle()
+            if cleaned { engine.give_back(0) } else { engine.give_back_idle() }
         })
     }
 

@@ -1,4 +1,5 @@
-//! Moving what lies at the end of the store into free slots before it, so that the end can be cut off.
+//! Moving what lies at the end of the store into free slots before it, so that the end can be cut off: a little with each
+//! sync while garbage exceeds its bound, or all at once.
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -6,28 +7,40 @@ use crate::format::SEGMENT;
 use crate::format::chunk::{CHUNK, Chunk};
 use crate::format::key::{self, Key};
 
-/// Blocks moved between two looks at the cache's bounds.
-const AT_ONCE: usize = 32;
+/// Blocks moved in one step, and items or leaves looked at.
+const MOVES: usize = 64;
+const LOOKS: usize = 2048;
+
+/// A pass over the tree in progress.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cleaning {
+    /// Slots from here on are to become free.
+    end: u32,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Data of chunks from this key on.
+    Data(Key),
+    /// Nodes on the way to keys from this one on.
+    Nodes(Key),
+}
 
 impl Engine {
-    /// Rewrites everything past the slots that the contents need, then cuts the store. Returns the slots given back.
+    /// Gathers everything at the front and cuts the store. Returns the slots given back.
     pub(crate) fn compact(&mut self) -> Result<u32> {
         self.sync()?;
         let before = self.core.space.slots();
-        // Once for the contents; once more for the nodes that the first round's commit put at the end.
+        // Once for the contents; once more for the nodes that the first pass's commit put at the end.
         for _ in 0..2 {
             self.change(|engine| {
-                let used = engine.core.space.used();
-                let end = (used + used / 64 + SEGMENT / 2).next_multiple_of(SEGMENT);
-                if end >= engine.core.space.slots() {
+                if !engine.start_cleaning() {
                     return Ok(());
                 }
-                engine.reserve(0, true)?;
-                engine.core.space.close_from(end);
-                engine.move_data(end)?;
-                engine.move_nodes(end)?;
-                engine.changed = true;
-                engine.move_map()?;
+                while !engine.clean_some()? {
+                    engine.relieve()?;
+                }
                 engine.commit()?;
                 engine.give_back_beyond(SEGMENT / 2)
             })?;
@@ -35,48 +48,77 @@ impl Engine {
         Ok(before.saturating_sub(self.core.space.slots()))
     }
 
-    fn move_data(&mut self, end: u32) -> Result<()> {
-        let mut from = Key::inode(1);
-        loop {
-            let (mut found, mut next) = (Vec::new(), None);
-            self.core.scan(from, |key, value| {
-                if key.kind() == key::CHUNK
-                    && let Some(chunk) = Chunk::decode(value)
-                {
-                    let behind = chunk.pointers().filter(|(_, p)| p.slot >= end);
-                    found.extend(behind.map(|(n, _)| (key.ino(), key.sub() * CHUNK + n)));
-                }
-                next = Some(key.next());
-                found.len() < AT_ONCE
-            })?;
-            for (ino, block) in &found {
-                self.reserve(1, true)?;
-                let frame = self.page_for_update(*ino, *block)?;
-                self.set_page_dirty(*ino, *block, frame);
-            }
-            self.relieve()?;
-            match next {
-                Some(next) if found.len() >= AT_ONCE => from = next,
-                _ => return Ok(()),
-            }
+    /// Starts a pass if it can free a segment.
+    pub(crate) fn start_cleaning(&mut self) -> bool {
+        let used = self.core.space.used();
+        let end = (used + used / 64 + SEGMENT / 2).next_multiple_of(SEGMENT);
+        if end >= self.core.space.slots() {
+            return false;
         }
+        self.core.space.close_from(end);
+        self.cleaning = Some(Cleaning { end, stage: Stage::Data(Key::inode(1)) });
+        true
     }
 
-    /// Owns every path with a node behind `end`, which moves its nodes.
-    fn move_nodes(&mut self, end: u32) -> Result<()> {
-        let mut at = Some(Key(0));
-        while let Some(key) = at {
-            let (behind, bound) = self.core.path_reaches(key, end)?;
+    /// One step of the pass; whether it is over. What it moved counts with the next commit.
+    pub(crate) fn clean_some(&mut self) -> Result<bool> {
+        let Some(Cleaning { end, stage }) = self.cleaning else { return Ok(true) };
+        self.changed = true;
+        let stage = match stage {
+            Stage::Data(from) => match self.move_data(from, end)? {
+                Some(next) => Some(Stage::Data(next)),
+                None => Some(Stage::Nodes(Key(0))),
+            },
+            Stage::Nodes(from) => self.move_nodes(from, end)?.map(Stage::Nodes),
+        };
+        self.cleaning = stage.map(|stage| Cleaning { end, stage });
+        if self.cleaning.is_none() {
+            // The end can be cut once the stored map calls it free as well.
+            self.move_map()?;
+        }
+        Ok(self.cleaning.is_none())
+    }
+
+    fn move_data(&mut self, from: Key, end: u32) -> Result<Option<Key>> {
+        let (mut found, mut looks, mut next) = (Vec::new(), 0, None);
+        self.core.scan(from, |key, value| {
+            if found.len() >= MOVES || looks >= LOOKS {
+                next = Some(key);
+                return false;
+            }
+            if key.kind() == key::CHUNK
+                && let Some(chunk) = Chunk::decode(value)
+            {
+                let behind = chunk.pointers().filter(|(_, p)| p.slot >= end);
+                found.extend(behind.map(|(n, _)| (key.ino(), key.sub() * CHUNK + n)));
+            }
+            looks += 1;
+            true
+        })?;
+        self.reserve(found.len() as u64, true)?;
+        for (ino, block) in found {
+            let frame = self.page_for_update(ino, block)?;
+            self.set_page_dirty(ino, block, frame);
+        }
+        Ok(next)
+    }
+
+    /// Owns paths with a node behind `end`, which moves their nodes.
+    fn move_nodes(&mut self, from: Key, end: u32) -> Result<Option<Key>> {
+        let mut at = from;
+        for _ in 0..MOVES {
+            let (behind, bound) = self.core.path_reaches(at, end)?;
             if behind {
                 self.reserve(0, true)?;
-                self.core.own_path(key)?;
+                self.core.own_path(at)?;
                 self.seal_if_many()?;
             }
-            if bound.is_some_and(|bound| bound <= key) {
-                return Err(Error::Bug("keys of a tree do not ascend"));
+            match bound {
+                Some(bound) if bound <= at => return Err(Error::Bug("keys of a tree do not ascend")),
+                Some(bound) => at = bound,
+                None => return Ok(None),
             }
-            at = bound;
         }
-        Ok(())
+        Ok(Some(at))
     }
 }

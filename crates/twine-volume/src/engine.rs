@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::commit::Anchored;
+use crate::compact::Cleaning;
 use crate::error::{Error, Result};
 use crate::format::inode::Inode;
 use crate::format::key::Key;
@@ -90,6 +91,7 @@ pub(crate) struct Engine {
     pub(crate) failure: Option<Error>,
     pub(crate) committed: Anchored,
     pub(crate) lull: Lull,
+    pub(crate) cleaning: Option<Cleaning>,
     /// Inodes of an earlier run to be freed.
     pub(crate) orphans: VecDeque<u64>,
     pub(crate) recovery: Recovery,
@@ -165,7 +167,16 @@ impl Engine {
         }
         let idle = self.lull.lowest.min(self.core.space.free());
         self.lull = Lull::default();
-        self.give_back(self.core.space.free() - idle)
+        self.give_back(self.core.space.free() - idle)?;
+        // What could not be given back is scattered among used slots.
+        let space = &self.core.space;
+        if self.cleaning.is_none()
+            && idle > space.used() / 4 + SEGMENT
+            && space.free() > space.used() / 4 + SEGMENT
+        {
+            self.start_cleaning();
+        }
+        Ok(())
     }
 
     /// Gives free segments back to the host that exceed `busy` slots, and a quarter of the used ones plus a segment.

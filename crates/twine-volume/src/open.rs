@@ -259,6 +259,7 @@ fn engine(
         failure: None,
         committed,
         lull: Lull::default(),
+        cleaning: None,
         orphans: VecDeque::new(),
         recovery: Recovery::default(),
     }

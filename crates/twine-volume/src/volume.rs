@@ -13,7 +13,7 @@ use crate::store::Store;
 
 /// An open volume; its [`twine_vfs::FileSystem`] is the way to its contents.
 ///
-/// Dropping it loses what was not synced, as a power cut would; [`Volume::close`] commits.
+/// Dropping it loses what was not synced, as a power cut would; [`Volume::unmount`] commits.
 pub struct Volume {
     engine: Mutex<Engine>,
 }
@@ -51,7 +51,7 @@ impl Volume {
     }
 
     /// Commits, lets the anchor follow, and gives the store back.
-    pub fn close(self) -> Result<()> {
+    pub fn unmount(self) -> Result<()> {
         self.lock().finish()
     }
 

@@ -103,7 +103,9 @@ impl Engine {
         let mut pages: Vec<Box<Page>> = wanted.iter().map(|_| self.core.pool.take_page()).collect();
         if let Err(error) = self.core.io.get_all(&wanted, &mut pages) {
             pages.into_iter().for_each(|page| self.core.pool.give_back(page));
-            return Err(error);
+            // What was read ahead must not spoil what was asked for.
+            let ahead = wanted.len() > 1 && matches!(error, Error::Corrupted { .. });
+            return if ahead { self.fetch(ino, first, 1) } else { Err(error) };
         }
         let mut frame = None;
         for (block, page) in (first..).zip(pages) {

@@ -107,7 +107,7 @@ fn anchoring_at_close_has_one_run_as_its_window() {
     drop(volume);
     let volume = open(MemoryStore::new(within.clone()), 2, &anchor, &options).expect("inside the window");
     commit(&volume, "c");
-    volume.close().expect("close");
+    volume.unmount().expect("close");
     assert!(matches!(
         open(MemoryStore::new(within), 3, &anchor, &options).err(),
         Some(Error::Rollback { .. })
@@ -127,7 +127,7 @@ fn the_file_anchor_keeps_its_word_between_runs() {
     let volume = Volume::create(Box::new(store.clone()), &master(), with(1), &tiny()).expect("create");
     let old = store.image();
     commit(&volume, "a");
-    volume.close().expect("close");
+    volume.unmount().expect("close");
     let refused = Volume::open(Box::new(MemoryStore::new(old)), &master(), with(2), &tiny()).err();
     assert!(matches!(refused, Some(Error::Rollback { .. })));
     Volume::open(Box::new(store.clone()), &master(), with(3), &tiny()).expect("open");

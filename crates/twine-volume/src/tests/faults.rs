@@ -112,7 +112,7 @@ fn without_entropy_nothing_is_written() {
         }
     }
     let store = FaultyStore::default();
-    create(store.clone(), 1, &tiny()).expect("create").close().expect("close");
+    create(store.clone(), 1, &tiny()).expect("create").unmount().expect("close");
     let mut environment = super::support::environment(1, &Default::default());
     environment.entropy = Box::new(Dry);
     let opened = crate::Volume::open(Box::new(store), &super::support::master(), environment, &tiny());

@@ -251,7 +251,7 @@ fn the_host_sees_no_plaintext() {
         let bytes = secret.repeat(if name.ends_with("block") { 1000 } else { 1 });
         volume.write(ino, 0, &bytes).expect("write");
     }
-    volume.close().expect("close");
+    volume.unmount().expect("close");
     let image = store.image();
     for needle in [&secret[..], b"secret-name"] {
         assert!(!image.windows(needle.len()).any(|w| w == needle));

@@ -16,7 +16,7 @@ fn error_of(outcome: crate::Result<Volume>) -> Error {
 #[test]
 fn another_key_opens_nothing() {
     let store = MemoryStore::default();
-    create(store.clone(), 1, &tiny()).expect("create").close().expect("close");
+    create(store.clone(), 1, &tiny()).expect("create").unmount().expect("close");
     assert_eq!(error_of(open_with(store.clone(), 8)), Error::WrongKey);
     assert!(open_with(store, 7).is_ok());
 }
@@ -39,7 +39,7 @@ fn what_is_no_volume_says_so() {
 #[test]
 fn damaged_and_foreign_headers_are_told_apart() {
     let store = MemoryStore::default();
-    create(store.clone(), 1, &tiny()).expect("create").close().expect("close");
+    create(store.clone(), 1, &tiny()).expect("create").unmount().expect("close");
     let image = store.image();
     let with = |change: &dyn Fn(&mut [u8])| {
         let mut bytes = image.clone();
@@ -59,7 +59,7 @@ fn damaged_and_foreign_headers_are_told_apart() {
 fn rekeying_survives_a_cut_at_every_call() {
     for n in 0..5 {
         let memory = MemoryStore::default();
-        create(memory.clone(), 1, &tiny()).expect("create").close().expect("close");
+        create(memory.clone(), 1, &tiny()).expect("create").unmount().expect("close");
         let mut store = FaultyStore::new(memory.image());
         store.arm(n, Fault::Kill);
         let (old, new) = (MasterKey::new([7; 32]), MasterKey::new([8; 32]));

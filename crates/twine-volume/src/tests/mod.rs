@@ -1,6 +1,7 @@
 //! Tests through the crate's own seams: a store that fails, an oracle in memory, a builder of invalid volumes.
 
 mod anchors;
+mod behaviour;
 mod crash;
 mod faults;
 mod hostile;

@@ -31,7 +31,7 @@ fn history(seed: u64, steps: u64, options: &Options) {
         }
     }
     assert_eq!(dump(&model), dump(&volume));
-    volume.close().expect("close");
+    volume.unmount().expect("close");
     volume = Volume::open(Box::new(store), &master(), environment(seed + 1, &clock), options).expect("open");
     assert_eq!(dump(&model), dump(&volume), "after reopening");
     assert_eq!(volume.check(), Ok(vec![]), "after reopening");
