@@ -44,7 +44,7 @@ fn random_calls_never_panic() {
     }
     // The noise reaches what lies behind the checks, else this test shows nothing.
     let succeeded = answers.keys().filter(|(_, errno)| *errno == 0).count();
-    assert!(succeeded > 25, "only {succeeded} functions ever succeeded");
+    assert!(succeeded > 15, "only {succeeded} functions ever succeeded");
 }
 
 /// Sizes that would only cost time are made small; everything else stays as it came.
