@@ -7,4 +7,5 @@
 
 pub mod backend;
 pub mod platform;
+pub mod run;
 pub mod sim;

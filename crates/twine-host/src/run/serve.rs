@@ -1,0 +1,217 @@
+//! The host calls, served.
+
+use std::io::Write as _;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+use twine_abi::calls::*;
+use twine_abi::wire::Status;
+
+use super::End;
+use super::thread::{self, Shared};
+use crate::backend::{PageError, Perms};
+
+/// Serves one enclave thread.
+pub struct Service(Arc<Shared>);
+
+impl Service {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// Waits for standard input, a time, or the request to stop. Whether standard input is ready.
+    fn poll(&self, stdin: bool, timeout: Option<Duration>) -> Result<bool, Status> {
+        let streams = self.0.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let stdin_fd = streams.stdin.try_clone().map_err(|_| Status::Exhausted)?;
+        drop(streams);
+        let mut fds = Vec::with_capacity(2);
+        if stdin {
+            fds.push(PollFd::new(&stdin_fd, PollFlags::IN));
+        }
+        if let Some(event) = &self.0.stop.event {
+            fds.push(PollFd::new(event, PollFlags::IN));
+        }
+        let timeout = timeout.map(|time| Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() });
+        match poll(&mut fds, timeout.as_ref()) {
+            // Regular files and closed pipes are always ready; what read(2) says about them is the answer.
+            Ok(_) => Ok(stdin && !fds[0].revents().is_empty()),
+            Err(Errno::INTR) => Ok(false),
+            Err(_) => Err(Status::Io),
+        }
+    }
+
+    fn piece(bytes: &[u8], offset: u64, max: u64, out: &mut [u8]) -> Result<(u64, usize), Status> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).ok_or(Status::Invalid)?;
+        let count = rest.len().min(out.len()).min(usize::try_from(max).unwrap_or(usize::MAX));
+        out[..count].copy_from_slice(&rest[..count]);
+        Ok((bytes.len() as u64, count))
+    }
+}
+
+fn duration(nanoseconds: u64) -> Option<Duration> {
+    (nanoseconds != u64::MAX).then(|| Duration::from_nanos(nanoseconds))
+}
+
+fn page_status(error: PageError) -> Status {
+    match error {
+        PageError::Range { .. } | PageError::State { .. } => Status::Invalid,
+        _ => Status::Exhausted,
+    }
+}
+
+fn perms(bits: u64) -> Result<Perms, Status> {
+    u8::try_from(bits).ok().and_then(Perms::from_bits).ok_or(Status::Invalid)
+}
+
+/// What most calls answer: done, no bytes.
+fn done<R: Default>() -> Result<(R, usize), Status> {
+    Ok((R::default(), 0))
+}
+
+impl Server for Service {
+    fn run_request(&mut self, ask: RunRequest, _: &[u8], out: &mut [u8]) -> Result<(RunRequestReply, usize), Status> {
+        let (total, count) = Self::piece(&self.0.request, ask.offset, ask.max, out)?;
+        Ok((RunRequestReply { total }, count))
+    }
+
+    fn read_module(&mut self, ask: ReadModule, _: &[u8], out: &mut [u8]) -> Result<(ReadModuleReply, usize), Status> {
+        let (total, count) = Self::piece(&self.0.module, ask.offset, ask.max, out)?;
+        Ok((ReadModuleReply { total }, count))
+    }
+
+    fn read_stdin(&mut self, ask: ReadStdin, _: &[u8], out: &mut [u8]) -> Result<(ReadStdinReply, usize), Status> {
+        loop {
+            let ready = self.poll(true, None)?;
+            if self.0.stop.is_stopping() {
+                return Err(Status::Io);
+            }
+            if !ready {
+                continue;
+            }
+            let len = out.len().min(usize::try_from(ask.max).unwrap_or(usize::MAX));
+            let streams = self.0.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            match rustix::io::read(&streams.stdin, &mut out[..len]) {
+                Ok(count) => return Ok((ReadStdinReply {}, count)),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(_) => return Err(Status::Io),
+            }
+        }
+    }
+
+    fn write(&mut self, ask: Write, data: &[u8], _: &mut [u8]) -> Result<(WriteReply, usize), Status> {
+        let mut streams = self.0.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = match Stream::from_word(ask.stream).ok_or(Status::Invalid)? {
+            Stream::Stdout => &mut streams.stdout,
+            Stream::Stderr => &mut streams.stderr,
+            Stream::Log | Stream::Trace => {
+                // One line each, so that they can be told from the guest's own output.
+                let text = String::from_utf8_lossy(data);
+                for line in text.lines() {
+                    let _ = writeln!(streams.log, "{line}");
+                }
+                return done();
+            }
+        };
+        out.write_all(data).and_then(|()| out.flush()).map_err(|_| Status::Io)?;
+        done()
+    }
+
+    fn wait(&mut self, ask: Wait, _: &[u8], _: &mut [u8]) -> Result<(WaitReply, usize), Status> {
+        let ready = self.poll(ask.stdin == 1, duration(ask.timeout))?;
+        Ok((WaitReply { stdin: ready.into() }, 0))
+    }
+
+    fn clock(&mut self, _: Clock, _: &[u8], _: &mut [u8]) -> Result<(ClockReply, usize), Status> {
+        let now = clock_gettime(ClockId::Monotonic);
+        let monotonic = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        let realtime = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
+        Ok((ClockReply { monotonic, realtime }, 0))
+    }
+
+    fn cache_get(&mut self, ask: CacheGet, data: &[u8], out: &mut [u8]) -> Result<(CacheGetReply, usize), Status> {
+        let name = data.try_into().map_err(|_| Status::Invalid)?;
+        let len = out.len().min(usize::try_from(ask.max).unwrap_or(usize::MAX));
+        let mut cache = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let (total, count) = cache.get(name, ask.offset, &mut out[..len])?;
+        Ok((CacheGetReply { total }, count))
+    }
+
+    fn cache_put(&mut self, ask: CachePut, data: &[u8], _: &mut [u8]) -> Result<(CachePutReply, usize), Status> {
+        let (name, piece) = data.split_first_chunk().ok_or(Status::Invalid)?;
+        let mut cache = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.put(name, ask.offset, ask.total, piece)?;
+        done()
+    }
+
+    fn progress(&mut self, ask: Progress, _: &[u8], _: &mut [u8]) -> Result<(ProgressReply, usize), Status> {
+        let stage = Stage::from_word(ask.stage).ok_or(Status::Invalid)?;
+        let mut observer = self.0.observer.lock().unwrap_or_else(PoisonError::into_inner);
+        observer.progress(stage, ask.done, ask.total);
+        done()
+    }
+
+    fn spawn(&mut self, ask: Spawn, _: &[u8], _: &mut [u8]) -> Result<(SpawnReply, usize), Status> {
+        let shared = self.0.clone();
+        let slot = usize::try_from(ask.slot).map_err(|_| Status::Invalid)?;
+        let run = move || {
+            if let Some(end) = thread::run(&shared, slot) {
+                shared.set_end(end);
+            }
+        };
+        std::thread::Builder::new().spawn(run).map_err(|_| Status::Exhausted)?;
+        done()
+    }
+
+    fn park(&mut self, ask: Park, _: &[u8], _: &mut [u8]) -> Result<(ParkReply, usize), Status> {
+        let bed = usize::try_from(ask.slot).ok().and_then(|slot| self.0.beds.get(slot)).ok_or(Status::Invalid)?;
+        bed.sleep(duration(ask.timeout));
+        done()
+    }
+
+    fn wake(&mut self, ask: Wake, _: &[u8], _: &mut [u8]) -> Result<(WakeReply, usize), Status> {
+        usize::try_from(ask.slot).ok().and_then(|slot| self.0.beds.get(slot)).ok_or(Status::Invalid)?.wake();
+        done()
+    }
+
+    fn restrict(&mut self, ask: Restrict, _: &[u8], _: &mut [u8]) -> Result<(RestrictReply, usize), Status> {
+        let range = ask.offset..ask.offset.checked_add(ask.length).ok_or(Status::Invalid)?;
+        if ask.permissions != 7 {
+            self.0.enclave.restrict(range.clone(), perms(ask.permissions)?).map_err(page_status)?;
+        }
+        self.0.enclave.protect(range, perms(ask.mapping)?).map_err(page_status)?;
+        done()
+    }
+
+    fn trim(&mut self, ask: Trim, _: &[u8], _: &mut [u8]) -> Result<(TrimReply, usize), Status> {
+        let range = ask.offset..ask.offset.checked_add(ask.length).ok_or(Status::Invalid)?;
+        self.0.enclave.trim(range).map_err(page_status)?;
+        done()
+    }
+
+    fn remove(&mut self, ask: Remove, _: &[u8], _: &mut [u8]) -> Result<(RemoveReply, usize), Status> {
+        let range = ask.offset..ask.offset.checked_add(ask.length).ok_or(Status::Invalid)?;
+        self.0.enclave.remove(range.clone()).map_err(page_status)?;
+        // What comes next at these addresses is dynamic memory again.
+        self.0.enclave.protect(range, Perms::RW).map_err(page_status)?;
+        done()
+    }
+
+    fn finish(&mut self, ask: Finish, data: &[u8], _: &mut [u8]) -> Result<(FinishReply, usize), Status> {
+        let outcome = Outcome::from_word(ask.outcome).ok_or(Status::Invalid)?;
+        let message = String::from_utf8_lossy(data).into_owned();
+        self.0.count(|totals| (totals.pages, totals.peak_pages) = (ask.pages, ask.peak_pages));
+        self.0.set_end(End::Finished { outcome, code: ask.code as u32, message });
+        done()
+    }
+
+    fn phase(&mut self, ask: Phase, _: &[u8], _: &mut [u8]) -> Result<(PhaseReply, usize), Status> {
+        let phase = StartPhase::from_word(ask.phase).ok_or(Status::Invalid)?;
+        let since = self.0.started.elapsed();
+        self.0.count(|totals| totals.phases.push((phase, since)));
+        self.0.observer.lock().unwrap_or_else(PoisonError::into_inner).phase(phase, since);
+        done()
+    }
+}
