@@ -40,3 +40,7 @@ pub unsafe extern "C" fn __deregister_frame(_: *const u8) {}
 pub unsafe extern "C" fn dl_iterate_phdr(_: *const c_void, _: *mut c_void) -> c_int {
     0
 }
+
+/// LLVM's name for the same; Wasmtime looks whether it is there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __unw_add_dynamic_fde(_: *const u8) {}

@@ -1,5 +1,6 @@
 //! Where things are: the image's own layout, filled in by the image builder.
 
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use twine_abi::layout::{ImageLayout, PAGE_SIZE};
 
@@ -9,10 +10,15 @@ static LAYOUT: ImageLayout = ImageLayout::UNFILLED;
 
 static BASE: AtomicU64 = AtomicU64::new(0);
 
-/// The layout. Read as volatile: the builder changes it after the compiler has seen it.
+/// The layout. Addressed without the global offset table, since it is needed before relocation, and read as volatile,
+/// since the builder changes it after the compiler has seen it.
 pub fn layout() -> ImageLayout {
-    // SAFETY: LAYOUT is a valid value of its type before and after the builder fills it in.
-    unsafe { core::ptr::read_volatile(&raw const LAYOUT) }
+    let place: *const ImageLayout;
+    // SAFETY: computes an address; LAYOUT is a valid value of its type before and after the builder fills it in.
+    unsafe {
+        asm!("lea {}, [rip + {}]", out(reg) place, sym LAYOUT, options(nomem, nostack, preserves_flags));
+        core::ptr::read_volatile(place)
+    }
 }
 
 /// The enclave's base address.

@@ -1,12 +1,9 @@
 //! The first Rust code of a thread: the enclave's own start on slot 0, the next closure on the others.
 
 use core::arch::asm;
-use core::sync::atomic::{AtomicBool, Ordering};
 use twine_abi::entry::Exit;
 
 use crate::{border, entry, fatal, identity, layout, memory, tcb, thread};
-
-static STARTED: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C" {
     /// The image's own main function, on slot 0, with everything of this crate at work.
@@ -15,18 +12,16 @@ unsafe extern "C" {
 
 /// Entered by the entry code with the address and size of the thread's untrusted buffer.
 pub(crate) extern "C" fn start(buffer: u64, size: u64) -> ! {
-    if fatal::is_dead() {
-        leave(Exit::Dead);
-    }
-    if tcb::index() != 0 {
+    if tcb::index() == 0 {
+        // Nothing up to the end of `relocate` may need a relocation itself.
+        if tcb::read(tcb::STARTED) == 0 {
+            tcb::write(tcb::STARTED, 1);
+            boot(buffer, size);
+        }
+    } else if !fatal::is_dead() {
         thread::run(buffer, size);
-        leave(Exit::Idle);
     }
-    // Slot 0 runs once. Nothing before this line needs a relocation.
-    if STARTED.swap(true, Ordering::AcqRel) {
-        leave(Exit::Idle);
-    }
-    boot(buffer, size)
+    leave(if fatal::is_dead() { Exit::Dead } else { Exit::Idle })
 }
 
 fn leave(how: Exit) -> ! {

@@ -39,6 +39,9 @@ pub const BUFFER: usize = 0xA8;
 /// `errno`.
 pub const ERRNO: usize = 0xB0;
 
+/// 1: slot 0 has begun to start the enclave. Here and not in a static, which only relocation makes reachable.
+pub const STARTED: usize = 0xB8;
+
 /// Not inside, or on the way in or out: exceptions are refused.
 pub const OUTSIDE: u64 = 0;
 /// Inside, on its own stack: an exception may be handled.

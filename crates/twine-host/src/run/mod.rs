@@ -98,7 +98,8 @@ pub fn run(enclave: &Arc<dyn Enclave>, job: Job) -> Report {
     }
     let end = match shared.take_end() {
         Some(end) => end,
-        None => left.unwrap_or_else(|| End::Broken("the enclave left without saying how the run ended".to_owned())),
+        None => left
+            .unwrap_or_else(|| End::Broken("the enclave left without saying how the run ended".to_owned())),
     };
     Report { end, stats: shared.stats(started.elapsed()) }
 }

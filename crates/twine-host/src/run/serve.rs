@@ -34,7 +34,8 @@ impl Service {
         if let Some(event) = &self.0.stop.event {
             fds.push(PollFd::new(event, PollFlags::IN));
         }
-        let timeout = timeout.map(|time| Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() });
+        let timeout = timeout
+            .map(|time| Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() });
         match poll(&mut fds, timeout.as_ref()) {
             // Regular files and closed pipes are always ready; what read(2) says about them is the answer.
             Ok(_) => Ok(stdin && !fds[0].revents().is_empty()),
@@ -44,7 +45,8 @@ impl Service {
     }
 
     fn piece(bytes: &[u8], offset: u64, max: u64, out: &mut [u8]) -> Result<(u64, usize), Status> {
-        let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).ok_or(Status::Invalid)?;
+        let rest =
+            usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).ok_or(Status::Invalid)?;
         let count = rest.len().min(out.len()).min(usize::try_from(max).unwrap_or(usize::MAX));
         out[..count].copy_from_slice(&rest[..count]);
         Ok((bytes.len() as u64, count))
@@ -72,17 +74,32 @@ fn done<R: Default>() -> Result<(R, usize), Status> {
 }
 
 impl Server for Service {
-    fn run_request(&mut self, ask: RunRequest, _: &[u8], out: &mut [u8]) -> Result<(RunRequestReply, usize), Status> {
+    fn run_request(
+        &mut self,
+        ask: RunRequest,
+        _: &[u8],
+        out: &mut [u8],
+    ) -> Result<(RunRequestReply, usize), Status> {
         let (total, count) = Self::piece(&self.0.request, ask.offset, ask.max, out)?;
         Ok((RunRequestReply { total }, count))
     }
 
-    fn read_module(&mut self, ask: ReadModule, _: &[u8], out: &mut [u8]) -> Result<(ReadModuleReply, usize), Status> {
+    fn read_module(
+        &mut self,
+        ask: ReadModule,
+        _: &[u8],
+        out: &mut [u8],
+    ) -> Result<(ReadModuleReply, usize), Status> {
         let (total, count) = Self::piece(&self.0.module, ask.offset, ask.max, out)?;
         Ok((ReadModuleReply { total }, count))
     }
 
-    fn read_stdin(&mut self, ask: ReadStdin, _: &[u8], out: &mut [u8]) -> Result<(ReadStdinReply, usize), Status> {
+    fn read_stdin(
+        &mut self,
+        ask: ReadStdin,
+        _: &[u8],
+        out: &mut [u8],
+    ) -> Result<(ReadStdinReply, usize), Status> {
         loop {
             let ready = self.poll(true, None)?;
             if self.0.stop.is_stopping() {
@@ -131,7 +148,12 @@ impl Server for Service {
         Ok((ClockReply { monotonic, realtime }, 0))
     }
 
-    fn cache_get(&mut self, ask: CacheGet, data: &[u8], out: &mut [u8]) -> Result<(CacheGetReply, usize), Status> {
+    fn cache_get(
+        &mut self,
+        ask: CacheGet,
+        data: &[u8],
+        out: &mut [u8],
+    ) -> Result<(CacheGetReply, usize), Status> {
         let name = data.try_into().map_err(|_| Status::Invalid)?;
         let len = out.len().min(usize::try_from(ask.max).unwrap_or(usize::MAX));
         let mut cache = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +161,12 @@ impl Server for Service {
         Ok((CacheGetReply { total }, count))
     }
 
-    fn cache_put(&mut self, ask: CachePut, data: &[u8], _: &mut [u8]) -> Result<(CachePutReply, usize), Status> {
+    fn cache_put(
+        &mut self,
+        ask: CachePut,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(CachePutReply, usize), Status> {
         let (name, piece) = data.split_first_chunk().ok_or(Status::Invalid)?;
         let mut cache = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.put(name, ask.offset, ask.total, piece)?;
@@ -166,7 +193,8 @@ impl Server for Service {
     }
 
     fn park(&mut self, ask: Park, _: &[u8], _: &mut [u8]) -> Result<(ParkReply, usize), Status> {
-        let bed = usize::try_from(ask.slot).ok().and_then(|slot| self.0.beds.get(slot)).ok_or(Status::Invalid)?;
+        let bed =
+            usize::try_from(ask.slot).ok().and_then(|slot| self.0.beds.get(slot)).ok_or(Status::Invalid)?;
         bed.sleep(duration(ask.timeout));
         done()
     }

@@ -158,9 +158,15 @@ impl Thread<'_> {
                     }
                     Some(Left::Refused) if notice == Some(Notice::Stop) => notice = None,
                     Some(Left::Refused) => {
-                        return Some(End::Broken("an exception hit the enclave on its way in or out".to_owned()));
+                        return Some(End::Broken(
+                            "an exception hit the enclave on its way in or out".to_owned(),
+                        ));
                     }
-                    None => return Some(End::Broken("the enclave speaks another version of the border".to_owned())),
+                    None => {
+                        return Some(End::Broken(
+                            "the enclave speaks another version of the border".to_owned(),
+                        ));
+                    }
                 },
             }
             (leaf, regs) = match notice {
@@ -191,9 +197,13 @@ impl Thread<'_> {
 }
 
 fn answer(
-    service: &mut Service, calls: &[AtomicU64], buffer: &mut [u8], length: usize,
+    service: &mut Service,
+    calls: &[AtomicU64],
+    buffer: &mut [u8],
+    length: usize,
 ) -> Result<usize, Status> {
-    let mut words = buffer[..length].chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
+    let mut words =
+        buffer[..length].chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
     let call = Call::from_word(words.next().ok_or(Status::Invalid)?).ok_or(Status::Unsupported)?;
     calls[call as usize].fetch_add(1, Ordering::Relaxed);
     let mut request = [0; MAX_WORDS];
