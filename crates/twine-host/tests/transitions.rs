@@ -280,6 +280,38 @@ fn an_interrupt_is_an_asynchronous_exit_without_a_reason() {
 }
 
 #[test]
+fn other_signals_wait_outside() {
+    let f = Fixture::new();
+    let blocked = |thread: i32| {
+        let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
+        u64::from_str_radix(mask, 16).unwrap()
+    };
+    // SAFETY: reads this thread's id.
+    let here = || unsafe { libc::gettid() };
+    let (send, receive) = std::sync::mpsc::channel();
+    let block = [AtomicU64::new(0), AtomicU64::new(0)];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            send.send(here()).unwrap();
+            let before = blocked(here());
+            let mut regs =
+                Regs { rdi: block.as_ptr() as u64, rsi: routine!(test_spin), ..Default::default() };
+            f.enclave.enter(Leaf::Eenter, f.address(TCS), &mut regs).unwrap();
+            assert_eq!(blocked(here()), before);
+        });
+        while block[0].load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        let inside = blocked(receive.recv().unwrap());
+        block[1].store(1, Ordering::Release);
+        let is_blocked = |signal: i32| inside >> (signal - 1) & 1 == 1;
+        assert!(is_blocked(libc::SIGINT) && is_blocked(libc::SIGUSR1) && is_blocked(libc::SIGALRM));
+        assert!(!is_blocked(libc::SIGURG) && !is_blocked(libc::SIGSEGV));
+    });
+}
+
+#[test]
 fn checked_mode_hides_the_enclave_while_the_host_runs() {
     let f = Fixture::on(&sim().checked(), |_| {}, &Default::default());
     f.poke(DATA, b"secret");

@@ -80,12 +80,11 @@ impl Area {
         unsafe { std::slice::from_raw_parts(self.0.add(at), len) }
     }
 
-    /// What an asynchronous exit saves (XSAVE with XFRM), and the initial state in the frame for the host.
+    /// What an asynchronous exit saves (XSAVE with XFRM) goes to `ssa`, which is zero; the frame gets the initial state.
     pub fn save_and_init(self, xfrm: u64, ssa: &mut [u8]) {
         let present = u64::from_le_bytes(self.get(XSTATE_BV));
         let saved = present & xfrm;
         let Some((legacy, rest)) = ssa.split_at_mut_checked(HEADER_END) else { return };
-        legacy.fill(0);
         legacy[..2].copy_from_slice(&FCW_INIT.to_le_bytes());
         if saved & 1 != 0 {
             legacy[..MXCSR].copy_from_slice(self.slice((0, MXCSR)));
@@ -98,13 +97,10 @@ impl Area {
             legacy[160..416].copy_from_slice(self.slice((160, 256)));
         }
         legacy[XSTATE_BV..XSTATE_BV + 8].copy_from_slice(&saved.to_le_bytes());
-        for i in (2..64).filter(|i| xfrm >> i & 1 == 1) {
+        for i in (2..64).filter(|i| saved >> i & 1 == 1) {
             let (at, len) = LAYOUT.components[i];
             if let Some(to) = rest.get_mut(at - HEADER_END..at - HEADER_END + len) {
-                match saved >> i & 1 {
-                    1 => to.copy_from_slice(self.slice((at, len))),
-                    _ => to.fill(0),
-                }
+                to.copy_from_slice(self.slice((at, len)));
             }
         }
         self.set(XSTATE_BV, &(present & !xfrm).to_le_bytes());
