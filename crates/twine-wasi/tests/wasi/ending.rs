@@ -123,7 +123,7 @@ fn a_trace_tells_each_call() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = lines.clone();
     let mut guest = Guest::with(|builder, fs| {
-        let root = twine_vfs::FileSystem::root(&*fs);
+        let root = fs.root();
         builder
             .preopen("/", fs, root, twine_wasi::Access::ReadWrite)
             .trace(move |call| sink.lock().unwrap().push(call.to_string()))

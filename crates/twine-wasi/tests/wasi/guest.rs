@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use twine_vfs::{FileSystem, MemFs, MemLimits};
+use twine_vfs::FileSystem;
 use twine_wasi::{
     Access, Clock, MODULE, Output, Random, Sources, Stdin, StreamError, Waiter, WasiCtx, WasiCtxBuilder,
     Woken, add_to_linker,
@@ -172,30 +172,24 @@ pub struct Guest {
     pub store: Store<WasiCtx>,
     pub memory: Memory,
     pub host: Shared,
-    pub fs: Arc<MemFs>,
     pub stop: Arc<AtomicBool>,
     functions: HashMap<String, Func>,
 }
 
-pub fn mem_fs(host: &Shared) -> Arc<MemFs> {
-    let clock = host.clone();
-    Arc::new(MemFs::new(MemLimits::default(), move || clock.realtime()))
-}
-
 impl Guest {
-    /// One writable preopen `/` on an empty in-memory file system.
+    /// One writable preopen `/` on an empty file system.
     pub fn new() -> Guest {
         Guest::with(|builder, fs| builder.preopen("/", fs.clone(), fs.root(), Access::ReadWrite))
     }
 
-    pub fn with(configure: impl FnOnce(WasiCtxBuilder, Arc<MemFs>) -> WasiCtxBuilder) -> Guest {
+    pub fn with(configure: impl FnOnce(WasiCtxBuilder, Arc<dyn FileSystem>) -> WasiCtxBuilder) -> Guest {
         let host = Shared::default();
         host.with(|host| (host.monotonic, host.realtime) = (1_000_000, 1_700_000_000_000_000_000));
-        let fs = mem_fs(&host);
+        let fs = crate::backing::new(&host);
         let stop = Arc::new(AtomicBool::new(false));
         let flag = stop.clone();
         let builder = WasiCtxBuilder::new().stop(move || flag.load(Ordering::Relaxed));
-        let ctx = configure(builder, fs.clone()).build(host.sources()).unwrap();
+        let ctx = configure(builder, fs).build(host.sources()).unwrap();
         let engine = Engine::default();
         let mut linker = Linker::new(&engine);
         add_to_linker(&mut linker, |ctx: &mut WasiCtx| ctx).unwrap();
@@ -208,7 +202,7 @@ impl Guest {
             .exports(&mut store)
             .filter_map(|export| Some((export.name().to_owned(), export.into_func()?)))
             .collect();
-        Guest { store, memory, host, fs, stop, functions }
+        Guest { store, memory, host, stop, functions }
     }
 
     pub fn names(&self) -> Vec<String> {

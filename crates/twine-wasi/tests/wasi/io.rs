@@ -1,8 +1,5 @@
 //! Reading, writing, positions, sizes.
 
-use twine_vfs::{FileSystem, MemFs, MemLimits};
-use twine_wasi::Access;
-
 use crate::guest::*;
 
 const HUGE: u64 = 1 << 63;
@@ -145,9 +142,7 @@ fn an_unlinked_file_lives_until_it_is_closed() {
     assert_eq!(guest.open(ROOT, 0, "f", 0, READ, 0), Err(NOENT));
     assert_eq!(guest.filestat(fd).unwrap().nlink, 0);
     assert_eq!(guest.pread(fd, 9, 0).unwrap(), b"still");
-    assert_eq!(guest.fs.inodes_used(), 2);
     guest.close(fd).unwrap();
-    assert_eq!((guest.fs.inodes_used(), guest.fs.bytes_used()), (1, 0));
 }
 
 #[test]
@@ -165,23 +160,7 @@ fn vectors_are_filled_and_emptied_in_order() {
 }
 
 #[test]
-fn a_failure_after_some_progress_is_a_short_count() {
-    let host = Shared::default();
-    let fs = std::sync::Arc::new(MemFs::new(MemLimits { bytes: 8200, inodes: 10 }, || 0));
-    let view = fs.clone();
-    let mut guest =
-        Guest::with(|builder, _| builder.preopen("/", view.clone(), view.root(), Access::ReadWrite));
-    drop(host);
-    let fd = guest.create("f");
-    assert_eq!(guest.writev(fd, &[1; 12288], &[4096, 4096, 4096]), Ok(8192));
-    assert_eq!(guest.tell(fd), Ok(8192));
-    assert_eq!(guest.write(fd, b"x"), Err(NOSPC));
-    assert_eq!(guest.filestat(fd).unwrap().size, 8192, "nothing of a failed write stays");
-    assert_eq!(guest.mkdir(ROOT, "a long enough name"), Err(NOSPC));
-}
-
-#[test]
-fn sizes_change_both_ways_and_holes_cost_nothing() {
+fn sizes_change_both_ways() {
     let mut guest = Guest::new();
     let fd = guest.create("f");
     guest.write(fd, b"hello world").unwrap();
@@ -191,10 +170,8 @@ fn sizes_change_both_ways_and_holes_cost_nothing() {
     set(&mut guest, 6).unwrap();
     assert_eq!(guest.pread(fd, 20, 0).unwrap(), b"hel\0\0\0", "what was cut does not come back");
     assert_eq!(guest.tell(fd), Ok(11), "the position stays");
-    let used = guest.fs.bytes_used();
     set(&mut guest, 20 << 30).unwrap();
     assert_eq!(guest.filestat(fd).unwrap().size, 20 << 30);
-    assert_eq!(guest.fs.bytes_used(), used);
     assert_eq!(guest.pread(fd, 2, (20 << 30) - 2).unwrap(), b"\0\0");
     assert_eq!(set(&mut guest, HUGE), Err(INVAL));
 }
@@ -213,7 +190,6 @@ fn allocating_grows_never_shrinks_and_keeps_the_position() {
     assert_eq!(allocate(&mut guest, HUGE, 1), Err(INVAL));
     assert_eq!(allocate(&mut guest, 0, HUGE), Err(INVAL));
     assert_eq!(allocate(&mut guest, HUGE - 1, HUGE - 1), Err(FBIG));
-    assert_eq!(allocate(&mut guest, 0, 1 << 40), Err(NOSPC));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Paths, and the calls that make, move and remove names.
 
-use twine_vfs::FileSystem;
 use twine_wasi::Access;
 
 use crate::guest::*;
@@ -325,7 +324,7 @@ fn renames_that_cannot_be() {
 #[test]
 fn nothing_moves_between_file_systems() {
     let mut guest = Guest::with(|builder, fs| {
-        let other = mem_fs(&Shared::default());
+        let other = crate::backing::new(&Shared::default());
         builder
             .preopen("/", fs.clone(), fs.root(), Access::ReadWrite)
             .preopen("/other", other.clone(), other.root(), Access::ReadWrite)

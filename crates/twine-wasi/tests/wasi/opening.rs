@@ -1,6 +1,5 @@
 //! `path_open`: every flag, and what it finds.
 
-use twine_vfs::FileSystem;
 use twine_wasi::Access;
 
 use crate::guest::*;

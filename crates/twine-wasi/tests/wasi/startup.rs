@@ -1,6 +1,5 @@
 //! Arguments, environment, preopens, and the list of functions itself.
 
-use twine_vfs::FileSystem;
 use twine_wasi::{Access, BuildError, WasiCtxBuilder};
 
 use crate::guest::*;
@@ -75,7 +74,7 @@ fn preopens_are_found_by_counting_up() {
 #[test]
 fn the_builder_refuses_what_c_strings_cannot_hold() {
     let build = |builder: WasiCtxBuilder| builder.build(Shared::default().sources()).err();
-    let fs = mem_fs(&Shared::default());
+    let fs = crate::backing::new(&Shared::default());
     assert_eq!(build(WasiCtxBuilder::new().arg("a\0b")), Some(BuildError::Argument("a\0b".into())));
     for (name, value) in [("", "x"), ("a=b", "x"), ("a", "\0"), ("a\0", "")] {
         assert_eq!(build(WasiCtxBuilder::new().env(name, value)), Some(BuildError::Environment(name.into())));
