@@ -42,8 +42,8 @@ pub use self::{
     collateral::Collateral,
     judge::{Check, Inputs, Judgement, Summary, Verdict, judge},
     policy::{
-        EnclaveTable, EvidenceTable, Expected, OwnerRule, PlatformTable, Policy, PolicyMatched, SignerRule,
-        WorkloadTable, json_schema,
+        EnclaveTable, EvidenceTable, Expected, ImageRule, OwnerRule, PlatformTable, Policy, PolicyMatched,
+        SignerRule, WorkloadTable, json_schema,
     },
     quote::Quote,
     verify::{QuoteVerified, Root, Verifier, VerifyError},

@@ -29,8 +29,9 @@ fn judged(processor: &Processor, collateral: &twine_attest::Collateral) -> Judge
     let report = report(processor, &enclave.target());
     let quote = enclave.quote(&report, |target, keyid| processor.report_key(target, keyid)).unwrap();
     let text = format!(
-        "version = 1\n[enclave]\nmrenclave = [\"{}\"]\n[workload]\ndigest = [\"{}\"]\n[evidence]\ninsecure_simulation = true",
+        "version = 1\n[[enclave.image]]\nmrenclave = \"{}\"\nmrsigner = \"{}\"\n[workload]\ndigest = [\"{}\"]\n[evidence]\ninsecure_simulation = true",
         hex(&[0xE1; 32]),
+        hex(&MRSIGNER),
         hex(&[0xC0; 64])
     );
     judge(Inputs {

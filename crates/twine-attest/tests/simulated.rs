@@ -135,6 +135,7 @@ fn the_quote_carries_the_report_with_its_kss_fields() {
 fn each_thing_that_a_host_may_start_instead_is_refused_for_its_reason() {
     let honest = Platform::default;
     assert_eq!(refused(Platform { mrenclave: [1; 32], ..honest() }), ["enclave.identity"]);
+    assert_eq!(refused(Platform { mrsigner: [1; 32], ..honest() }), ["enclave.identity"]);
     assert_eq!(refused(Platform { debug: true, ..honest() }), ["enclave.debug"]);
     assert_eq!(refused(Platform { configid: [1; 64], ..honest() }), ["workload.identity"]);
     assert_eq!(refused(Platform { configsvn: 1, ..honest() }), ["workload.identity"]);
@@ -147,12 +148,13 @@ fn each_thing_that_a_host_may_start_instead_is_refused_for_its_reason() {
 #[test]
 fn a_signer_rule_needs_signer_product_and_svn() {
     let with = |mrsigner: &[u8], product: u16, svn: u16| {
-        let mrenclave = format!("mrenclave = [\"{}\"]", hex(&Platform::default().mrenclave));
+        let policy = Platform::default().policy();
+        let image = &policy[policy.find("[[enclave.image]]").unwrap()..policy.find("[workload]").unwrap()];
         let rule = format!(
-            "[[enclave.signer]]\nmrsigner = \"{}\"\nproduct = {product}\nmin_isvsvn = {svn}",
+            "[[enclave.signer]]\nmrsigner = \"{}\"\nproduct = {product}\nmin_isvsvn = {svn}\n",
             hex(mrsigner)
         );
-        let text = Platform::default().policy().replace(&mrenclave, &rule);
+        let text = policy.replace(image, &rule);
         judged(&Platform::default(), &text, &Expected::default(), &collateral()).verdict
     };
     assert_eq!(with(&MRSIGNER, 7, 5), Verdict::Accepted);
@@ -295,9 +297,9 @@ fn policies_that_cannot_be_meant_are_refused() {
     let cases = [
         (
             platform.policy().replace("mrenclave = ", "mrenclav = "),
-            "policy.toml:3:1: enclave: unknown key `mrenclav`; did",
+            "policy.toml:3:1: enclave.image.0: unknown key",
         ),
-        (platform.policy().replace("[\"e1", "[\"x1"), "policy.toml: enclave.mrenclave.0: found \"x1"),
+        (platform.policy().replace("\"e1", "\"x1"), "policy.toml: enclave.image.0.mrenclave: found \"x1"),
         (platform.policy().replace("[\"c0", "[\""), "policy.toml: workload.digest.0: found \"c0"),
         (
             "version = 1\n[enclave]\n[workload]\ninsecure_any = true".into(),

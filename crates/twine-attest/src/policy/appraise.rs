@@ -73,8 +73,9 @@ impl Policy {
 
     fn check_enclave(&self, report: &Report) -> Check {
         let (mrenclave, mrsigner) = (hex(&report.mrenclave), hex(&report.mrsigner));
-        let by_image =
-            self.enclave.mrenclave.iter().any(|accepted| accepted.eq_ignore_ascii_case(&mrenclave));
+        let by_image = self.enclave.image.iter().any(|rule| {
+            rule.mrenclave.eq_ignore_ascii_case(&mrenclave) && rule.mrsigner.eq_ignore_ascii_case(&mrsigner)
+        });
         let by_signer = self.enclave.signer.iter().any(|rule| {
             rule.mrsigner.eq_ignore_ascii_case(&mrsigner)
                 && rule.product == report.isvprodid

@@ -5,5 +5,6 @@ mod tables;
 
 pub use appraise::{Expected, PolicyMatched};
 pub use tables::{
-    EnclaveTable, EvidenceTable, OwnerRule, PlatformTable, Policy, SignerRule, WorkloadTable, json_schema,
+    EnclaveTable, EvidenceTable, ImageRule, OwnerRule, PlatformTable, Policy, SignerRule, WorkloadTable,
+    json_schema,
 };

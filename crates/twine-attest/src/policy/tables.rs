@@ -26,16 +26,27 @@ pub struct Policy {
     pub evidence: EvidenceTable,
 }
 
-/// Which runtime: one of `mrenclave`, or one of `signer`.
+/// Which runtime: one of `image`, or one of `signer`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnclaveTable {
-    /// MRENCLAVE of accepted images, 64 hex digits each.
-    pub mrenclave: Vec<String>,
+    /// Accepted images.
+    pub image: Vec<ImageRule>,
     /// Accepted signers.
     pub signer: Vec<SignerRule>,
     /// Accept enclaves that a debugger may read.
     pub insecure_debug: bool,
+}
+
+/// One image, by whoever's signature it must be launched with: anybody can sign an image again and launch it, and what it
+/// seals to its signer is then sealed to a stranger.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRule {
+    /// MRENCLAVE, 64 hex digits.
+    pub mrenclave: String,
+    /// MRSIGNER, 64 hex digits.
+    pub mrsigner: String,
 }
 
 /// Any image of a signer from some security version on.
@@ -122,15 +133,15 @@ impl Policy {
             return Err(FileError::value("version", message, "write version = 1, or use a newer twine"));
         }
         let (enclave, workload) = (&self.enclave, &self.workload);
-        for (i, text) in enclave.mrenclave.iter().enumerate() {
-            digits::<32>(&format!("enclave.mrenclave.{i}"), text)?;
+        for (i, rule) in enclave.image.iter().enumerate() {
+            digits::<32>(&format!("enclave.image.{i}.mrenclave"), &rule.mrenclave)?;
+            digits::<32>(&format!("enclave.image.{i}.mrsigner"), &rule.mrsigner)?;
         }
         for (i, rule) in enclave.signer.iter().enumerate() {
             digits::<32>(&format!("enclave.signer.{i}.mrsigner"), &rule.mrsigner)?;
         }
-        if enclave.mrenclave.is_empty() && enclave.signer.is_empty() {
-            let remedy =
-                "name MRENCLAVEs in mrenclave, or a signer, product and ISVSVN in [[enclave.signer]]";
+        if enclave.image.is_empty() && enclave.signer.is_empty() {
+            let remedy = "name an image in [[enclave.image]], or a signer in [[enclave.signer]]";
             return Err(FileError::value("enclave", "no runtime is accepted", remedy));
         }
         for (i, text) in workload.digest.iter().enumerate() {

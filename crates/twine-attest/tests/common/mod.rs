@@ -45,9 +45,9 @@ pub fn sample() -> (Vec<u8>, Vec<u8>) {
 /// A policy that the sample meets.
 pub fn sample_policy() -> String {
     let (quote, _) = sample();
-    let mrenclave = hex(&quote[48 + 64..48 + 96]);
+    let (mrenclave, mrsigner) = (hex(&quote[48 + 64..48 + 96]), hex(&quote[48 + 128..48 + 160]));
     format!(
-        "version = 1\n[enclave]\nmrenclave = [\"{mrenclave}\"]\n[workload]\ninsecure_any = true\n[platform]\ntcb_status = \
+        "version = 1\n[[enclave.image]]\nmrenclave = \"{mrenclave}\"\nmrsigner = \"{mrsigner}\"\n[workload]\ninsecure_any = true\n[platform]\ntcb_status = \
          [\"ConfigurationAndSWHardeningNeeded\"]\nadvisories = [\"INTEL-SA-00289\", \"INTEL-SA-00615\"]\n[evidence]\n"
     )
 }
@@ -62,6 +62,7 @@ pub struct Platform {
     pub cpusvn: [u8; 16],
     pub secret: [u8; 32],
     pub mrenclave: [u8; 32],
+    pub mrsigner: [u8; 32],
     pub isvsvn: u16,
     pub debug: bool,
     pub configid: [u8; 64],
@@ -77,6 +78,7 @@ impl Default for Platform {
             cpusvn: sim::BASE_CPUSVN,
             secret: [9; 32],
             mrenclave: [0xE1; 32],
+            mrsigner: MRSIGNER,
             isvsvn: 5,
             debug: false,
             configid: [0xC0; 64],
@@ -96,7 +98,7 @@ impl Platform {
         let mut report = report_from_bytes(&[0; REPORT_SIZE]);
         report.cpusvn = self.cpusvn;
         report.mrenclave = self.mrenclave;
-        report.mrsigner = MRSIGNER;
+        report.mrsigner = self.mrsigner;
         report.isvprodid = 7;
         report.isvsvn = self.isvsvn;
         report.configid = self.configid;
@@ -127,9 +129,10 @@ impl Platform {
     /// A policy that this platform's quote meets.
     pub fn policy(&self) -> String {
         format!(
-            "version = 1\n[enclave]\nmrenclave = [\"{}\"]\n[workload]\ndigest = [\"{}\"]\n[evidence]\n\
+            "version = 1\n[[enclave.image]]\nmrenclave = \"{}\"\nmrsigner = \"{}\"\n[workload]\ndigest = [\"{}\"]\n[evidence]\n\
              insecure_simulation = true\n",
             hex(&self.mrenclave),
+            hex(&self.mrsigner),
             hex(&self.configid)
         )
     }
