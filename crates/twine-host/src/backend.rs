@@ -84,7 +84,8 @@ pub trait Enclave: Send + Sync {
     /// Enters the enclave at `tcs` and returns when it exits, synchronously or not. `regs` are the registers that
     /// pass through in both directions; after anything but [`Exit::Exited`] they hold the processor's synthetic state.
     ///
-    /// As on hardware the enclave may read and write all memory of this process.
+    /// As on hardware the enclave may read and write all memory of this process, and must give RSP and RBP back as its
+    /// latest entry, EENTER or ERESUME, found them (U_RSP and U_RBP of the SSA frame): the calling code stands on them.
     ///
     /// # Errors
     /// [`EntryFault`]: the leaf itself faulted (a TCS that is no TCS or is busy, no SSA frame left or none in use).

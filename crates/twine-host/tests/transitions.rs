@@ -313,7 +313,7 @@ fn other_signals_wait_outside() {
 
 #[test]
 fn checked_mode_hides_the_enclave_while_the_host_runs() {
-    let f = Fixture::on(&sim().checked(), |_| {}, &Default::default());
+    let f = Fixture::new();
     f.poke(DATA, b"secret");
     // Reading through the kernel fails with EFAULT where reading directly would end the process.
     let readable = |address: u64| {

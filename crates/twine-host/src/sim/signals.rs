@@ -132,16 +132,18 @@ pub(super) unsafe extern "C" fn enclave_signal(
         unsafe { hand_on(signal, info, context) };
         return;
     };
-    if let Some(event) = classify(enclave, block, &mut frame, signal) {
+    // SAFETY: the kernel's argument.
+    let event = match unsafe { is_sent(info) } {
+        true => Some(Event::Interrupt),
+        false => classify(enclave, block, &mut frame, signal),
+    };
+    if let Some(event) = event {
         transition::asynchronous_exit(enclave, block, &mut frame, event);
     }
 }
 
 /// What the signal is to the enclave; none if it was dealt with.
 fn classify(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame, signal: c_int) -> Option<Event> {
-    if signal == INTERRUPT {
-        return Some(Event::Interrupt);
-    }
     let rip = frame.get(Reg::Rip);
     if signal == SIGSYS {
         // The kernel has advanced RIP over `syscall` or `int 0x80`, two bytes both.
@@ -191,6 +193,15 @@ unsafe fn at(frame: &Frame, bytes: &[u8]) -> bool {
     bytes.iter().enumerate().all(|(i, byte)| unsafe { rip.wrapping_add(i).read_volatile() } == *byte)
 }
 
+/// Whether somebody sent the signal, so that it says nothing about the instruction at RIP.
+///
+/// # Safety
+/// `info` is the kernel's argument.
+unsafe fn is_sent(info: *const siginfo_t) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { info.as_ref() }.is_some_and(|info| info.si_code <= 0)
+}
+
 /// Lets whoever handled the signal before handle it.
 ///
 /// # Safety
@@ -198,14 +209,20 @@ unsafe fn at(frame: &Frame, bytes: &[u8]) -> bool {
 unsafe fn hand_on(signal: c_int, info: *mut siginfo_t, context: *mut ucontext_t) {
     let index = TAKEN.iter().position(|taken| *taken == signal);
     let Some(previous) = PREVIOUS.get().zip(index).map(|(all, index)| &all[index]) else { return };
+    // SAFETY: the kernel's argument.
+    let sent = unsafe { is_sent(info) };
     match previous.sa_sigaction {
-        libc::SIG_IGN if signal == INTERRUPT => {}
+        libc::SIG_IGN if sent => {}
         libc::SIG_DFL if signal == INTERRUPT => {}
-        // SAFETY: restores the default; the instruction faults again and ends the process with the right status.
+        // SAFETY: restores the default. An instruction faults again, a sent signal is sent again, and either ends the process
+        // with the right status.
         libc::SIG_DFL | libc::SIG_IGN => unsafe {
             let mut action: sigaction = std::mem::zeroed();
             action.sa_sigaction = libc::SIG_DFL;
             libc::sigaction(signal, &action, std::ptr::null_mut());
+            if sent {
+                libc::raise(signal);
+            }
         },
         // SAFETY: a handler of the type that its flags say.
         handler => unsafe {

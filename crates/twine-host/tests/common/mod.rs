@@ -382,8 +382,9 @@ pub struct Done {
 }
 
 impl Fixture {
+    /// In checked mode: what these tests read and write of the enclave goes through the enclave.
     pub fn new() -> Self {
-        Self::on(&sim(), |_| {}, &Config::default())
+        Self::on(&sim().checked(), |_| {}, &Config::default())
     }
 
     pub fn on(sim: &Sim, change: impl FnOnce(&mut Sigstruct), config: &Config) -> Self {
