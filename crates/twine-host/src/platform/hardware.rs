@@ -17,55 +17,32 @@ pub(super) fn checks() -> Vec<Check> {
     // Leaf 12H is meaningless without the bit above.
     let (capabilities, attributes) =
         if sgx { (__cpuid_count(0x12, 0), __cpuid_count(0x12, 1)) } else { (__cpuid(0), __cpuid(0)) };
-    let bit = |word: u32, bit: u32| sgx && word >> bit & 1 == 1;
     let max_log2 = if sgx { capabilities.edx >> 8 & 0xFF } else { 0 };
-    let says = |pass| if pass { "CPUID says so" } else { "CPUID does not say so" };
     let firmware = "switch SGX on in the firmware (not 'software controlled')";
     let newer = "use a server processor of the Ice Lake generation or later";
-    let mut checks = vec![
-        Check::new("sgx-cpu", Need::Hardware, sgx, says(sgx), "use an Intel server processor with SGX", &[]),
-        Check::new("sgx-flc", Need::Hardware, flc, says(flc), firmware, &["sgx-cpu"]),
-        Check::new(
-            "sgx1",
-            Need::Hardware,
-            bit(capabilities.eax, 0),
-            says(bit(capabilities.eax, 0)),
-            firmware,
-            &["sgx-cpu"],
-        ),
-        Check::new(
-            "sgx2",
-            Need::Hardware,
-            bit(capabilities.eax, 1),
-            says(bit(capabilities.eax, 1)),
-            newer,
-            &["sgx1"],
-        ),
-        Check::new(
-            "sgx-exinfo",
-            Need::Hardware,
-            bit(capabilities.ebx, 0),
-            says(bit(capabilities.ebx, 0)),
-            newer,
-            &["sgx1"],
-        ),
-        Check::new(
-            "sgx-kss",
-            Need::Hardware,
-            bit(attributes.eax, 7),
-            says(bit(attributes.eax, 7)),
-            newer,
-            &["sgx1"],
-        ),
-        Check::new(
-            "sgx-size",
-            Need::Hardware,
-            max_log2 >= 39,
-            format!("the largest enclave has 2^{max_log2} bytes"),
-            "the enclave needs 2^39 bytes of addresses: use a newer processor",
-            &["sgx1"],
-        ),
+    let bit = |word: u32, bit: u32| sgx && word >> bit & 1 == 1;
+    let said: [(_, _, _, &[_]); 6] = [
+        ("sgx-cpu", sgx, "use an Intel server processor with SGX", &[]),
+        ("sgx-flc", flc, firmware, &["sgx-cpu"]),
+        ("sgx1", bit(capabilities.eax, 0), firmware, &["sgx-cpu"]),
+        ("sgx2", bit(capabilities.eax, 1), newer, &["sgx1"]),
+        ("sgx-exinfo", bit(capabilities.ebx, 0), newer, &["sgx1"]),
+        ("sgx-kss", bit(attributes.eax, 7), newer, &["sgx1"]),
     ];
+    let mut checks: Vec<_> = said
+        .map(|(id, pass, remedy, depends_on)| {
+            let detail = if pass { "CPUID says so" } else { "CPUID does not say so" };
+            Check::new(id, Need::Hardware, pass, detail, remedy, depends_on)
+        })
+        .into();
+    checks.push(Check::new(
+        "sgx-size",
+        Need::Hardware,
+        max_log2 >= 39,
+        format!("the largest enclave has 2^{max_log2} bytes"),
+        "the enclave needs 2^39 bytes of addresses: use a newer processor",
+        &["sgx1"],
+    ));
     let device = OpenOptions::new().read(true).write(true).open(DEVICE);
     checks.push(Check::new(
         "sgx-device",

@@ -28,6 +28,7 @@ pub(super) fn execute(enclave: &SimEnclave, frame: &mut Frame) -> Result<After, 
     }
     let run = run::recognise(enclave, &pages, frame);
     let first = run.pages.start;
+    let before = pages.epcm.parts(run.pages.clone());
     let mut page = first;
     let mut refused = None;
     while page < run.pages.end && refused.is_none() {
@@ -37,7 +38,10 @@ pub(super) fn execute(enclave: &SimEnclave, frame: &mut Frame) -> Result<After, 
         }
     }
     if page > first && enclave.apply(&pages, first..page).is_err() {
-        // The system is out of mappings: as if EAUG had found no page.
+        // The system is out of mappings: as if EAUG had found no page, and nothing was accepted.
+        for (part, entry) in before {
+            pages.epcm.set(part, entry);
+        }
         refused = Some(Refused::Fault(Event::page_fault(target, 0)));
         page = first;
     }
