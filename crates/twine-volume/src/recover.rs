@@ -80,13 +80,12 @@ pub(crate) fn recover(mut io: Io, pool: Pool, anchored: Option<&AnchorState>) ->
         root: Root { pointer: state.record.root, level: state.record.level },
         dirty_nodes: 0,
     };
-    if let Err(error) = verify_unsynced(&mut core.io, &state) {
-        let Error::Corrupted { slot, .. } = error else { return Err(error) };
+    if let Some(slot) = find_torn(&mut core.io, &state)? {
         // A commit whose blocks are not all there was never finished; its predecessor was, before it began.
         let before = valid
             .iter()
             .find(|v| v.clear.sequence == state.record.previous && v.tag == state.record.previous_tag);
-        let Some(before) = before else { return Err(error) };
+        let before = before.ok_or(Error::Corrupted { what: "only commit that is left", slot })?;
         report.discarded = Some((state.clear.sequence, slot));
         state = before.clone();
         core.root = Root { pointer: state.record.root, level: state.record.level };
@@ -139,16 +138,38 @@ fn read_delta(io: &mut Io, state: &Valid) -> Result<Vec<u8>> {
     delta.ok_or(Error::Corrupted { what: "map delta", slot: state.record.root.slot })
 }
 
-/// Reads every block that no barrier covered when this record was written.
-pub(crate) fn verify_unsynced(io: &mut Io, state: &Valid) -> Result<()> {
+/// Reads every block that no barrier covered when this record was written; the slot of one that is not there.
+///
+/// What authenticates and makes no sense is no tear but a defect or a forgery, and an error.
+fn find_torn(io: &mut Io, state: &Valid) -> Result<Option<u32>> {
     let record = &state.record;
     let mut walk = Unsynced { io, since: &record.unsynced, pending: Vec::new() };
     let sequence = state.clear.sequence;
-    for (index, pointer) in (0..).zip(&record.delta_blocks) {
-        walk.data(*pointer, Place::Delta { sequence, index })?;
+    let blocks = (0..).zip(&record.delta_blocks).map(|(index, p)| (*p, Place::Delta { sequence, index }));
+    let walked = blocks
+        .into_iter()
+        .try_for_each(|(pointer, place)| walk.data(pointer, place))
+        .and_then(|()| walk.node(&record.root, record.level))
+        .and_then(|()| walk.flush());
+    match walked {
+        Ok(()) => Ok(None),
+        Err(Stop::Torn(slot)) => Ok(Some(slot)),
+        Err(Stop::Failed(error)) => Err(error),
     }
-    walk.node(&record.root, record.level)?;
-    walk.flush()
+}
+
+/// Why the walk ended early.
+enum Stop {
+    Torn(u32),
+    Failed(Error),
+}
+
+/// A block that does not verify, in this walk alone, is a torn one.
+fn torn(error: Error) -> Stop {
+    match error {
+        Error::Corrupted { slot, .. } => Stop::Torn(slot),
+        other => Stop::Failed(other),
+    }
 }
 
 struct Unsynced<'a> {
@@ -165,18 +186,18 @@ impl Unsynced<'_> {
         self.since.iter().any(|(salt, counter)| pointer.salt == *salt && pointer.counter >= *counter)
     }
 
-    fn node(&mut self, pointer: &Pointer, level: u8) -> Result<()> {
+    fn node(&mut self, pointer: &Pointer, level: u8) -> core::result::Result<(), Stop> {
         if !self.is_new(pointer) {
             return Ok(());
         }
         let mut page = Box::new([0; SLOT]);
-        self.io.get(pointer, Place::Node { level }, &mut page)?;
+        self.io.get(pointer, Place::Node { level }, &mut page).map_err(torn)?;
         if !node::validate(&page, level) || level > node::LEVELS {
-            return Err(Error::Corrupted { what: "layout of a tree node", slot: pointer.slot });
+            return Err(Stop::Failed(Error::Corrupted { what: "layout of a tree node", slot: pointer.slot }));
         }
         for i in 0..node::count(&page) {
             if level > 0 {
-                let child = inner::pointer(&page, i).ok_or(Error::Bug("child index"))?;
+                let child = inner::pointer(&page, i).ok_or(Stop::Failed(Error::Bug("child index")))?;
                 self.node(&child, level - 1)?;
                 continue;
             }
@@ -184,8 +205,8 @@ impl Unsynced<'_> {
             if at.ino() == 0 || at.kind() != key::CHUNK {
                 continue;
             }
-            let chunk = Chunk::decode(leaf::value(&page, i))
-                .ok_or(Error::Corrupted { what: "chunk of a file", slot: pointer.slot })?;
+            let broken = Error::Corrupted { what: "chunk of a file", slot: pointer.slot };
+            let chunk = Chunk::decode(leaf::value(&page, i)).ok_or(Stop::Failed(broken))?;
             for (n, pointer) in chunk.pointers() {
                 self.data(pointer, Place::Data { ino: at.ino(), block: at.sub() * CHUNK + n })?;
             }
@@ -193,7 +214,7 @@ impl Unsynced<'_> {
         Ok(())
     }
 
-    fn data(&mut self, pointer: Pointer, place: Place) -> Result<()> {
+    fn data(&mut self, pointer: Pointer, place: Place) -> core::result::Result<(), Stop> {
         if self.is_new(&pointer) {
             self.pending.push((pointer, place));
             if self.pending.len() >= AT_ONCE {
@@ -203,9 +224,9 @@ impl Unsynced<'_> {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self) -> core::result::Result<(), Stop> {
         let pending = std::mem::take(&mut self.pending);
         let mut pages: Vec<Box<Page>> = pending.iter().map(|_| Box::new([0; SLOT])).collect();
-        if pending.is_empty() { Ok(()) } else { self.io.get_all(&pending, &mut pages) }
+        if pending.is_empty() { Ok(()) } else { self.io.get_all(&pending, &mut pages).map_err(torn) }
     }
 }

@@ -81,6 +81,9 @@ impl Space {
 
     /// A map as stored: map items, then the record's delta. `None`: a position out of range.
     pub(crate) fn load(slots: u32, items: &[(u32, Vec<u8>)], delta: &[u8]) -> Option<Space> {
+        if slots < SEGMENT || !slots.is_multiple_of(SEGMENT) {
+            return None;
+        }
         let mut space = Space::new(slots);
         for (region, bytes) in items {
             let mut reader = Reader::new(bytes);

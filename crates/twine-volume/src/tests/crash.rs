@@ -90,9 +90,52 @@ fn every_cut_leaves_a_synced_state() {
     for seed in 0..4 {
         println!("seed {seed}");
         let mut n = 0;
-        while cut(seed, 60, n) {
+        while cut(seed, 90, n) {
             n += 1;
         }
         println!("{n} host calls");
+    }
+}
+
+/// Many commits while most of the store becomes garbage: cleaning, cutting and punching are cut short at every call too.
+#[test]
+fn every_cut_while_space_is_given_back_leaves_a_synced_state() {
+    let script = |store: &FaultyStore| -> (Vec<Dump>, bool) {
+        use twine_vfs::FileSystem;
+        let mut states = Vec::new();
+        let Ok(volume) = super::support::create(store.clone(), 1, &tiny()) else { return (states, false) };
+        let root = volume.root();
+        let mut random = Random(9);
+        states.push(dump(&volume).expect("dump"));
+        for n in 0..44u64 {
+            let name = format!("{n}");
+            if n < 10 {
+                let done =
+                    volume.create(root, &name).and_then(|ino| volume.write(ino, 0, &random.bytes(700_000)));
+                if done.is_err() {
+                    return (states, true);
+                }
+            } else if volume.unlink(root, &format!("{}", n - 10)).is_err()
+                && volume.create(root, &name).is_err()
+            {
+                return (states, true);
+            }
+            states.push(dump(&volume).unwrap_or_default());
+            if volume.sync_all().is_err() {
+                return (states, true);
+            }
+        }
+        (states, true)
+    };
+    let calm = FaultyStore::default();
+    script(&calm);
+    assert!(calm.image().len() < 4 << 20, "nothing was given back: {}", calm.image().len());
+    let mut random = Random(10);
+    for n in 0..calm.calls() {
+        let store = FaultyStore::default();
+        store.arm(n, Fault::Kill);
+        let (states, created) = script(&store);
+        let left = store.crash(&mut || random.next());
+        check(&states, created, left, &mut random, &format!("giving back, call {n}"), 1);
     }
 }

@@ -8,3 +8,4 @@ mod hostile;
 mod keys;
 mod model;
 mod support;
+mod vectors;
