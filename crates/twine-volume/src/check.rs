@@ -135,9 +135,6 @@ impl Engine {
     pub(crate) fn check(&mut self) -> Result<Vec<Finding>> {
         self.sync()?;
         let mut survey = Survey::default();
-        for slot in self.committed.delta_slots.clone() {
-            survey.refer(slot, None);
-        }
         let root = self.core.root;
         self.survey(&mut survey, &root.pointer, root.level, (Key(0), None))?;
         if !survey.incomplete {

@@ -1,22 +1,19 @@
 //! Making the state in memory the committed one: one record, one barrier (section 7).
 
 use crate::anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, Successor};
-use crate::crypto::Place;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::format::TAG;
 use crate::format::key::Key;
-use crate::format::pointer::Pointer;
-use crate::format::record::{DELTA_BLOCKS_MAX, DELTA_INLINE_MAX, Record};
-use crate::format::{SLOT, TAG};
+use crate::format::record::{DELTA_MAX, Record};
 
 /// Blocks without a barrier that a record may leave to the next opener to verify: 64 MiB.
 const UNSYNCED_BLOCKS: u64 = 16 * 1024;
-/// A delta of this size moves into the map items.
-const DELTA_MAX: usize = 2000;
 /// Orphans freed with each commit.
 const REAPED: usize = 16;
 
-const _: () = assert!(DELTA_MAX <= DELTA_INLINE_MAX);
+/// Most rounds of moving the map; each takes a hundred of its leaves or is the last.
+const ROUNDS: usize = 4096;
 
 /// The last committed state, and the anchor that knows it.
 pub(crate) struct Anchored {
@@ -24,8 +21,6 @@ pub(crate) struct Anchored {
     pub(crate) tag: [u8; TAG],
     /// The sequence of the next commit: above every record that was ever seen.
     pub(crate) next: u64,
-    /// Blocks of the committed record's delta.
-    pub(crate) delta_slots: Vec<u32>,
     pub(crate) anchor: Option<LiveAnchor>,
 }
 
@@ -67,13 +62,10 @@ impl Engine {
 
     /// One commit. Only called where the state in memory is a whole one.
     pub(crate) fn commit(&mut self) -> Result<()> {
-        for slot in std::mem::take(&mut self.committed.delta_slots) {
-            self.core.space.release(slot)?;
-        }
         self.write_back(false)?;
         self.store_inodes()?;
         self.core.seal_nodes()?;
-        let (delta, delta_blocks) = self.settle_map()?;
+        let delta = self.settle_map()?;
         if self.core.io.since_barrier() > UNSYNCED_BLOCKS {
             self.core.io.barrier()?;
         }
@@ -86,7 +78,6 @@ impl Engine {
             slots: self.core.space.slots(),
             next_ino: self.next_ino,
             unsynced: self.core.io.unsynced(),
-            delta_blocks,
             delta,
         };
         let body = record.encode().ok_or(Error::Bug("a record that is too long"))?;
@@ -98,7 +89,6 @@ impl Engine {
         self.committed.sequence = sequence;
         self.committed.tag = tag;
         self.committed.next = sequence + 1;
-        self.committed.delta_slots = record.delta_blocks.iter().map(|p| p.slot).collect();
         self.lull.lowest = self.lull.lowest.min(self.core.space.free());
         self.core.space.committed();
         self.core.io.counters.commits += 1;
@@ -108,15 +98,13 @@ impl Engine {
     }
 
     /// The map delta of this state: in the record while it is short, else moved into the map items first.
-    fn settle_map(&mut self) -> Result<(Vec<u8>, Vec<Pointer>)> {
-        // What moving the map changes in the map shrinks from round to round: its leaves lie together after the first.
-        for round in 0..8 {
+    fn settle_map(&mut self) -> Result<Vec<u8>> {
+        // Moving the map changes the map, but only by nodes that this transaction did not own before: each round owns
+        // more of the map's leaves for good, and a round that needs no new one leaves no delta.
+        for _ in 0..ROUNDS {
             let delta = self.core.space.delta();
             if delta.len() <= DELTA_MAX {
-                return Ok((delta, Vec::new()));
-            }
-            if round >= 2 && delta.len() + 64 <= DELTA_BLOCKS_MAX * SLOT {
-                return Ok((Vec::new(), self.write_delta(delta.len())?));
+                return Ok(delta);
             }
             self.move_map()?;
             self.core.seal_nodes()?;
@@ -134,30 +122,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Writes a long delta to blocks of its own, which it counts as used.
-    fn write_delta(&mut self, length: usize) -> Result<Vec<Pointer>> {
-        // Each slot taken here changes the delta by at most one run of ten bytes.
-        let blocks = (length + 10 * DELTA_BLOCKS_MAX).div_ceil(SLOT - 4).min(DELTA_BLOCKS_MAX);
-        let mut slots = Vec::new();
-        for _ in 0..blocks {
-            slots.push(self.core.space.allocate(1)?.0);
-        }
-        let delta = self.core.space.delta();
-        let mut bytes =
-            u32::try_from(delta.len()).map_err(|_| Error::Bug("delta length"))?.to_le_bytes().to_vec();
-        bytes.extend_from_slice(&delta);
-        if bytes.len() > blocks * SLOT {
-            return Err(Error::Bug("the delta outgrew its blocks"));
-        }
-        bytes.resize(blocks * SLOT, 0);
-        let sequence = self.committed.next;
-        let pieces = slots.iter().zip(bytes.chunks_exact(SLOT));
-        (0..)
-            .zip(pieces)
-            .map(|(index, (slot, piece))| self.core.io.put(Place::Delta { sequence, index }, *slot, piece))
-            .collect()
     }
 
     /// Tells the anchor what is about to become durable.

@@ -142,7 +142,7 @@ pub(crate) fn create(
     io.start_writing(environment.entropy, options.blocks_per_epoch)?;
     let bounds = Bounds::new(options.cache_bytes);
     let core = Core::empty(io, Pool::new(bounds.pages), Space::new(SEGMENT))?;
-    let committed = Anchored { sequence: 0, tag: [0; 16], next: 1, delta_slots: Vec::new(), anchor: None };
+    let committed = Anchored { sequence: 0, tag: [0; 16], next: 1, anchor: None };
     let mut engine = engine(core, environment.clock, bounds, options, committed, 2);
     let now = engine.now();
     let root = Inode {
@@ -201,13 +201,7 @@ pub(crate) fn open(
             live_anchor = Some(take_over(anchor, &mut core.io, anchored.as_ref(), state, options)?);
         }
     }
-    let committed = Anchored {
-        sequence: state.0,
-        tag: state.1,
-        next: recovered.next,
-        delta_slots: recovered.delta_slots,
-        anchor: live_anchor,
-    };
+    let committed = Anchored { sequence: state.0, tag: state.1, next: recovered.next, anchor: live_anchor };
     let mut engine = engine(core, clock, bounds, options, committed, recovered.state.record.next_ino);
     engine.recovery = recovered.report;
     let mut orphans = VecDeque::new();

@@ -4,7 +4,6 @@ use crate::anchor::{AnchorState, Successor};
 use crate::crypto::Place;
 use crate::error::{Error, Result};
 use crate::format::chunk::{CHUNK, Chunk};
-use crate::format::cursor::Reader;
 use crate::format::key::{self, Key};
 use crate::format::node::{self, inner, leaf};
 use crate::format::pointer::{Pointer, Salt};
@@ -30,7 +29,6 @@ pub(crate) struct Recovered {
     pub(crate) state: Valid,
     /// Above every record that authenticated.
     pub(crate) next: u64,
-    pub(crate) delta_slots: Vec<u32>,
     pub(crate) report: Recovery,
 }
 
@@ -91,16 +89,14 @@ pub(crate) fn recover(mut io: Io, pool: Pool, anchored: Option<&AnchorState>) ->
         core.root = Root { pointer: state.record.root, level: state.record.level };
     }
     check_anchor(anchored, &state, &valid)?;
-    let delta = read_delta(&mut core.io, &state)?;
     let mut items = Vec::new();
     core.scan(Key::map(0), |key, value| {
         key.as_map().map(|region| items.push((region, value.to_vec()))).is_some()
     })?;
-    core.space = Space::load(state.record.slots, &items, &delta)
+    core.space = Space::load(state.record.slots, &items, &state.record.delta)
         .ok_or(Error::Corrupted { what: "allocation map", slot: state.record.root.slot })?;
     report.sequence = state.clear.sequence;
-    let delta_slots = state.record.delta_blocks.iter().map(|p| p.slot).collect();
-    Ok((core, Recovered { state, next, delta_slots, report }))
+    Ok((core, Recovered { state, next, report }))
 }
 
 /// The anchor's word: this state, its announced successor, or, where commits are not anchored one by one, a later one.
@@ -122,35 +118,13 @@ fn check_anchor(anchored: Option<&AnchorState>, state: &Valid, valid: &[Valid]) 
     Ok(())
 }
 
-fn read_delta(io: &mut Io, state: &Valid) -> Result<Vec<u8>> {
-    if state.record.delta_blocks.is_empty() {
-        return Ok(state.record.delta.clone());
-    }
-    let sequence = state.clear.sequence;
-    let mut bytes = Vec::new();
-    for (index, pointer) in (0..).zip(&state.record.delta_blocks) {
-        let mut page = [0; SLOT];
-        io.get(pointer, Place::Delta { sequence, index }, &mut page)?;
-        bytes.extend_from_slice(&page);
-    }
-    let mut reader = Reader::new(&bytes);
-    let delta = reader.u32().and_then(|length| reader.take(length as usize)).map(<[u8]>::to_vec);
-    delta.ok_or(Error::Corrupted { what: "map delta", slot: state.record.root.slot })
-}
-
 /// Reads every block that no barrier covered when this record was written; the slot of one that is not there.
 ///
 /// What authenticates and makes no sense is no tear but a defect or a forgery, and an error.
 fn find_torn(io: &mut Io, state: &Valid) -> Result<Option<u32>> {
     let record = &state.record;
     let mut walk = Unsynced { io, since: &record.unsynced, pending: Vec::new() };
-    let sequence = state.clear.sequence;
-    let blocks = (0..).zip(&record.delta_blocks).map(|(index, p)| (*p, Place::Delta { sequence, index }));
-    let walked = blocks
-        .into_iter()
-        .try_for_each(|(pointer, place)| walk.data(pointer, place))
-        .and_then(|()| walk.node(&record.root, record.level))
-        .and_then(|()| walk.flush());
+    let walked = walk.node(&record.root, record.level).and_then(|()| walk.flush());
     match walked {
         Ok(()) => Ok(None),
         Err(Stop::Torn(slot)) => Ok(Some(slot)),

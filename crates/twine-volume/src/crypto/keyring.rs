@@ -17,8 +17,6 @@ pub(crate) enum Place {
     Node { level: u8 },
     /// A block of a file.
     Data { ino: u64, block: u64 },
-    /// A piece of a record's map delta.
-    Delta { sequence: u64, index: u64 },
 }
 
 impl Place {
@@ -26,7 +24,6 @@ impl Place {
         let (kind, level, owner, index) = match self {
             Place::Node { level } => (1, level, 0, 0),
             Place::Data { ino, block } => (2, 0, ino, block),
-            Place::Delta { sequence, index } => (3, 0, sequence, index),
         };
         let mut out = [0; 44];
         out[..4].copy_from_slice(b"TVB1");
@@ -44,7 +41,6 @@ impl Place {
         match self {
             Place::Node { .. } => "tree node",
             Place::Data { .. } => "file data",
-            Place::Delta { .. } => "map delta",
         }
     }
 }

@@ -11,16 +11,13 @@ pub(crate) const CLEAR: usize = 28;
 pub(crate) const SEALED: usize = SLOT - CLEAR - TAG;
 /// Most epochs between two barriers; a commit that would need more takes a barrier first.
 pub(crate) const UNSYNCED_MAX: usize = 8;
-/// Most blocks that a delta may take besides its record.
-pub(crate) const DELTA_BLOCKS_MAX: usize = 32;
-/// Longest delta inside the record.
-pub(crate) const DELTA_INLINE_MAX: usize = SEALED
-    - (2 + 8 + TAG + 1 + POINTER + 4 + 8)
-    - (1 + UNSYNCED_MAX * 20)
-    - (1 + DELTA_BLOCKS_MAX * POINTER)
-    - 2;
+/// Longest delta.
+pub(crate) const DELTA_MAX: usize = 3000;
 
-const _: () = assert!(DELTA_INLINE_MAX >= 2000, "section 6 promises 2000 bytes");
+const _: () = assert!(
+    2 + 8 + TAG + 1 + POINTER + 4 + 8 + 1 + UNSYNCED_MAX * 20 + 2 + DELTA_MAX <= SEALED,
+    "the longest record fits its slot"
+);
 
 /// The slot of a sequence's record.
 pub(crate) fn slot_of(sequence: u64) -> u32 {
@@ -66,7 +63,6 @@ pub(crate) struct Record {
     pub(crate) next_ino: u64,
     /// Blocks of an epoch at or after a counter that no barrier covered before this record.
     pub(crate) unsynced: Vec<(Salt, u32)>,
-    pub(crate) delta_blocks: Vec<Pointer>,
     pub(crate) delta: Vec<u8>,
 }
 
@@ -86,8 +82,6 @@ impl Record {
             out.extend_from_slice(&salt.0);
             out.extend_from_slice(&counter.to_le_bytes());
         }
-        out.push(u8::try_from(self.delta_blocks.len()).ok()?);
-        self.delta_blocks.iter().for_each(|pointer| out.extend_from_slice(&pointer.encode()));
         out.extend_from_slice(&u16::try_from(self.delta.len()).ok()?.to_le_bytes());
         out.extend_from_slice(&self.delta);
         if out.len() > SEALED {
@@ -109,25 +103,10 @@ impl Record {
         for _ in 0..n {
             unsynced.push((Salt(reader.array()?), reader.u32()?));
         }
-        let m = reader.u8()?;
-        let mut delta_blocks = Vec::new();
-        for _ in 0..m {
-            delta_blocks.push(Pointer::decode(&mut reader)?);
-        }
         let length = reader.u16()?;
         let delta = reader.take(length.into())?.to_vec();
         reader.finish_zero()?;
-        let bounded = unsynced.len() <= UNSYNCED_MAX && delta_blocks.len() <= DELTA_BLOCKS_MAX;
-        bounded.then_some(Record {
-            previous,
-            previous_tag,
-            level,
-            root,
-            slots,
-            next_ino,
-            unsynced,
-            delta_blocks,
-            delta,
-        })
+        let bounded = unsynced.len() <= UNSYNCED_MAX && delta.len() <= DELTA_MAX;
+        bounded.then_some(Record { previous, previous_tag, level, root, slots, next_ino, unsynced, delta })
     }
 }

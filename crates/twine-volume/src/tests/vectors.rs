@@ -181,7 +181,6 @@ fn wrong_records_under_right_seals_are_refused() {
             slots: engine.core.space.slots(),
             next_ino: 9,
             unsynced: vec![],
-            delta_blocks: vec![],
             delta: engine.core.space.delta(),
         };
         change(&mut record);
@@ -211,7 +210,6 @@ fn wrong_records_under_right_seals_are_refused() {
         ("no slots at all", &|r| r.slots = 0),
         ("a predecessor after it", &|r| r.previous = u64::MAX),
         ("another predecessor", &|r| r.previous_tag[3] ^= 1),
-        ("delta blocks that are none", &|r| r.delta_blocks = vec![r.root]),
     ];
     for (what, change) in cases {
         let error = forge(change).expect_err(what);
