@@ -28,6 +28,9 @@ pub enum AnchorPolicy {
     /// With every commit: nothing that a sync acknowledged can be rolled back.
     #[default]
     EverySync,
+    /// With the first commit after so many nanoseconds: those of an interval can be rolled back after a crash. The clock
+    /// is the volume's, hence as good as the embedder's source of time.
+    Interval(u64),
     /// At open and close: one run's commits can be rolled back after a crash.
     OpenAndClose,
 }

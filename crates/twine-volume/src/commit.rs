@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::TAG;
 use crate::format::key::Key;
-use crate::format::record::{DELTA_MAX, Record};
+use crate::format::record::{DELTA_MAX, Record, slot_of};
 
 /// Blocks without a barrier that a record may leave to the next opener to verify: 64 MiB.
 const UNSYNCED_BLOCKS: u64 = 16 * 1024;
@@ -29,6 +29,8 @@ pub(crate) struct LiveAnchor {
     pub(crate) anchor: Box<dyn Anchor>,
     pub(crate) policy: AnchorPolicy,
     pub(crate) state: AnchorState,
+    /// When it was moved last, by the volume's clock.
+    pub(crate) moved: u64,
 }
 
 impl LiveAnchor {
@@ -69,7 +71,11 @@ impl Engine {
         if self.core.io.since_barrier() > UNSYNCED_BLOCKS {
             self.core.io.barrier()?;
         }
-        let sequence = self.committed.next;
+        let mut sequence = self.committed.next;
+        // After many torn commits in a row the ring comes round to the one good record, which must stay.
+        if slot_of(sequence) == slot_of(self.committed.sequence) {
+            sequence += 1;
+        }
         let record = Record {
             previous: self.committed.sequence,
             previous_tag: self.committed.tag,
@@ -137,10 +143,19 @@ impl Engine {
     }
 
     fn confirm(&mut self, successor: Successor) -> Result<()> {
-        match &self.committed.anchor {
-            Some(live) if live.policy == AnchorPolicy::EverySync => self.settle_anchor(successor),
-            _ => Ok(()),
-        }
+        let now = self.now();
+        let due = match &mut self.committed.anchor {
+            Some(LiveAnchor { policy: AnchorPolicy::EverySync, .. }) => true,
+            Some(LiveAnchor { policy: AnchorPolicy::Interval(length), moved, .. }) => {
+                let due = now.saturating_sub(*moved) >= *length || now < *moved;
+                if due {
+                    *moved = now;
+                }
+                due
+            }
+            _ => false,
+        };
+        if due { self.settle_anchor(successor) } else { Ok(()) }
     }
 
     /// Makes a durable state the anchor's.

@@ -228,7 +228,7 @@ fn take_over(
         AnchorError::Conflict => Error::Forked { sequence },
         AnchorError::Failed(why) => Error::Anchor(why),
     })?;
-    Ok(LiveAnchor { anchor, policy: options.anchor_policy, state })
+    Ok(LiveAnchor { anchor, policy: options.anchor_policy, state, moved: 0 })
 }
 
 fn engine(

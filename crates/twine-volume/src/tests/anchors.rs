@@ -114,6 +114,29 @@ fn anchoring_at_close_has_one_run_as_its_window() {
     ));
 }
 
+#[test]
+fn an_interval_bounds_the_window() {
+    let options = Options { anchor_policy: AnchorPolicy::Interval(100), ..tiny() };
+    let (store, anchor, clock) = (MemoryStore::default(), MemoryAnchor::default(), TestClock::default());
+    let environment = Environment { anchor: Some(Box::new(anchor.clone())), ..environment(1, &clock) };
+    let volume = Volume::create(Box::new(store.clone()), &master(), environment, &options).expect("create");
+    let at = |time, name| {
+        clock.0.store(time, std::sync::atomic::Ordering::Relaxed);
+        commit(&volume, name);
+        store.image()
+    };
+    let (first, second) = (at(1000, "a"), at(1050, "b"));
+    let reopens = |image: &[u8]| {
+        let copy = MemoryAnchor::default();
+        let state = anchor.clone().load(&[0; 16]).expect("memory").expect("anchored");
+        copy.clone().swap(&[0; 16], None, &state).expect("memory");
+        open(MemoryStore::new(image.to_vec()), 2, &copy, &options).is_ok()
+    };
+    assert!(reopens(&first) && reopens(&second), "both lie in one interval");
+    let third = at(1100, "c");
+    assert!(!reopens(&first) && !reopens(&second) && reopens(&third));
+}
+
 #[cfg(feature = "file")]
 #[test]
 fn the_file_anchor_keeps_its_word_between_runs() {

@@ -171,6 +171,24 @@ fn a_torn_last_commit_is_reported() {
 }
 
 #[test]
+fn a_hundred_torn_commits_in_a_row_leave_the_last_good_state() {
+    let store = MemoryStore::default();
+    let (volume, _, states) = history(&store);
+    drop(volume);
+    for seed in 0..100 {
+        let volume = open(store.clone(), 1000 + seed, &tiny()).expect("open");
+        assert_eq!(dump(&volume).as_ref(), Ok(states.last().expect("states")), "after {seed} torn commits");
+        volume.create(volume.root(), "torn").expect("create");
+        volume.sync_all().expect("sync");
+        let root = volume.lock().core.root.pointer.slot as usize;
+        drop(volume);
+        let mut image = store.image();
+        image[root * SLOT] ^= 1;
+        store.replace(image);
+    }
+}
+
+#[test]
 fn two_histories_are_equivocation() {
     let store = MemoryStore::default();
     let (volume, _, _) = history(&store);

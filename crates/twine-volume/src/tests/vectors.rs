@@ -72,7 +72,7 @@ fn version_1_is_written_as_it_was() {
     }
     assert!(
         text == frozen,
-        "the format changed: that takes a new version (docs/volume-format.md, section 12)"
+        "the format changed: that takes a new version (docs/volume-format.md, section 13)"
     );
 }
 
