@@ -8,6 +8,7 @@ use wasmtime::{Module, ModuleExport};
 use crate::abi::{FdFlags, Rights};
 use crate::descriptor::{Descriptor, Directory, Handle, Table};
 use crate::end::Failure;
+use crate::errno::Errno;
 use crate::host::{Clock, Output, Random, Stdin, StreamError, Waiter};
 use crate::stdio::{Stdio, Stream};
 use crate::strings::CStrings;
@@ -22,11 +23,11 @@ pub struct WasiCtx {
     pub(crate) env: CStrings,
     pub(crate) table: Table,
     pub(crate) stdio: Stdio,
-    pub(crate) clock: Box<dyn Clock>,
     pub(crate) random: Box<dyn Random>,
     pub(crate) waiter: Box<dyn Waiter>,
     pub(crate) trace: Option<TraceHook>,
     pub(crate) memory_export: Option<ModuleExport>,
+    clock: Option<Box<dyn Clock>>,
     stop: Option<StopHook>,
 }
 
@@ -40,6 +41,11 @@ impl WasiCtx {
     /// looked up.
     pub fn use_memory_of(&mut self, module: &Module) {
         self.memory_export = module.get_export_index(crate::linker::MEMORY);
+    }
+
+    /// The embedder's clock, unless the program may not have one.
+    pub(crate) fn clock(&self) -> Result<&dyn Clock, Errno> {
+        self.clock.as_deref().ok_or(Errno::NOTSUP)
     }
 
     pub(crate) fn check_stop(&self) -> Result<(), Failure> {
@@ -67,6 +73,7 @@ pub struct WasiCtxBuilder {
     terminals: [bool; 3],
     stdout_buffer: usize,
     max_descriptors: usize,
+    clocks: bool,
     stop: Option<StopHook>,
     trace: Option<TraceHook>,
 }
@@ -140,6 +147,7 @@ impl WasiCtxBuilder {
             terminals: [false; 3],
             stdout_buffer: 64 << 10,
             max_descriptors: 1 << 16,
+            clocks: true,
             stop: None,
             trace: None,
         }
@@ -187,6 +195,12 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Gives the program no clock: reading one fails with ENOTSUP, and so does waiting for one.
+    pub fn deny_clocks(mut self) -> Self {
+        self.clocks = false;
+        self
+    }
+
     /// Asked at every call and after every wait; yes ends the program with [`crate::Stopped`].
     pub fn stop(mut self, requested: impl Fn() -> bool + Send + 'static) -> Self {
         self.stop = Some(Box::new(requested));
@@ -224,8 +238,9 @@ impl WasiCtxBuilder {
         }
         let Sources { clock, random, stdin, stdout, stderr, waiter } = sources;
         let stdio = Stdio::new(stdin, stdout, stderr, self.terminals, self.stdout_buffer);
+        let clock = self.clocks.then_some(clock);
         let (stop, trace) = (self.stop, self.trace);
-        Ok(WasiCtx { args, env, table, stdio, clock, random, waiter, trace, memory_export: None, stop })
+        Ok(WasiCtx { args, env, table, stdio, random, waiter, trace, memory_export: None, clock, stop })
     }
 }
 

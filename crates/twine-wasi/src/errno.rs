@@ -1,6 +1,6 @@
 //! WASI's error numbers (`errno` of preview 1) and the one table that maps file-system errors to them.
 
-/// An error number of WASI preview 1; [`Errno::SUCCESS`] is zero.
+/// An error number of WASI preview 1, of those that a call here can answer; [`Errno::SUCCESS`] is zero.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Errno(u16);
 
@@ -22,14 +22,11 @@ macro_rules! errnos {
 
 errnos! {
     0 SUCCESS "No error.",
-    1 TOOBIG "Argument list too long.",
-    2 ACCES "Permission denied.",
-    6 AGAIN "Resource unavailable, or operation would block.",
     8 BADF "Bad file descriptor.",
+    10 BUSY "Device or resource busy.",
     20 EXIST "File exists.",
     22 FBIG "File too large.",
     25 ILSEQ "Illegal byte sequence.",
-    27 INTR "Interrupted function.",
     28 INVAL "Invalid argument.",
     29 IO "Input/output error.",
     31 ISDIR "Is a directory.",
@@ -50,7 +47,6 @@ errnos! {
     70 SPIPE "Invalid seek.",
     75 XDEV "Cross-device link.",
     76 NOTCAPABLE "Capabilities insufficient.",
-    10 BUSY "Device or resource busy.",
 }
 
 impl Errno {

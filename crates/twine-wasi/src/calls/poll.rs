@@ -23,10 +23,15 @@ enum Awaited {
     Writable,
 }
 
-/// Both clocks when the call began: relative times and the realtime clock are turned into monotonic ones once.
+/// Both clocks when the call began: relative times and the realtime clock are turned into monotonic ones once. Zero
+/// where the program has no clock.
 struct Began {
     monotonic: u64,
     realtime: u64,
+}
+
+fn now(ctx: &WasiCtx) -> u64 {
+    ctx.clock().map_or(0, |clock| clock.monotonic())
 }
 
 /// Nothing is allocated: the subscriptions stay where they are and are read before and after the wait.
@@ -44,7 +49,8 @@ pub(crate) fn poll_oneoff(
     aligned(subscriptions, 8)?;
     aligned(events, 8)?;
     memory.element(events, count - 1, SIZE_EVENT)?;
-    let began = Began { monotonic: ctx.clock.monotonic(), realtime: ctx.clock.realtime() };
+    let realtime = ctx.clock().map_or(0, |clock| clock.realtime());
+    let began = Began { monotonic: now(ctx), realtime };
     let mut deadline = None;
     let mut stdin = false;
     let mut ready = false;
@@ -57,7 +63,7 @@ pub(crate) fn poll_oneoff(
         }
     }
     let stdin_ready = wait(ctx, deadline, stdin, ready, began.monotonic)?;
-    let now = ctx.clock.monotonic();
+    let now = now(ctx);
     let mut written = 0;
     for index in 0..count {
         let (kind, bytes, hangup) = match look(ctx, memory, subscriptions, index, &began)? {
@@ -92,7 +98,7 @@ fn wait(ctx: &mut WasiCtx, deadline: Option<u64>, stdin: bool, ready: bool, bega
     loop {
         let woken = ctx.waiter.wait(deadline, stdin);
         ctx.check_stop()?;
-        let due = deadline.is_some_and(|time| time <= ctx.clock.monotonic());
+        let due = deadline.is_some_and(|time| time <= now(ctx));
         if due || (stdin && woken.stdin_ready) {
             return Ok(stdin && woken.stdin_ready);
         }
@@ -110,6 +116,7 @@ fn look(
     let tag = memory.read_u8(at + 8)?;
     if tag == EVENT_CLOCK {
         let clock = ClockId::parse(memory.read_u32(at + 16)?)?;
+        ctx.clock()?;
         let timeout = memory.read_u64(at + 24)?;
         let flags = SubclockFlags::parse(memory.read_u16(at + 40)?.into())?;
         let absolute = flags.has(SubclockFlags::ABSTIME);

@@ -14,8 +14,8 @@ pub(crate) fn clock_res_get(
     resolution: u32,
 ) -> Outcome {
     let value = match ClockId::parse(id)? {
-        ClockId::Realtime => ctx.clock.realtime_resolution(),
-        ClockId::Monotonic => ctx.clock.monotonic_resolution(),
+        ClockId::Realtime => ctx.clock()?.realtime_resolution(),
+        ClockId::Monotonic => ctx.clock()?.monotonic_resolution(),
         ClockId::ProcessCpu | ClockId::ThreadCpu => return Err(Errno::BADF.into()),
     };
     Ok(memory.write_u64(resolution, value)?)
@@ -29,8 +29,8 @@ pub(crate) fn clock_time_get(
     time: u32,
 ) -> Outcome {
     let value = match ClockId::parse(id)? {
-        ClockId::Realtime => ctx.clock.realtime(),
-        ClockId::Monotonic => ctx.clock.monotonic(),
+        ClockId::Realtime => ctx.clock()?.realtime(),
+        ClockId::Monotonic => ctx.clock()?.monotonic(),
         ClockId::ProcessCpu | ClockId::ThreadCpu => return Err(Errno::BADF.into()),
     };
     Ok(memory.write_u64(time, value)?)

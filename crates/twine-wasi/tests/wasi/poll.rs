@@ -167,3 +167,13 @@ fn many_subscriptions() {
     assert_eq!(events.len(), 150);
     assert!(events.iter().enumerate().all(|(index, event)| event.0 == 100 + 2 * index as u64));
 }
+
+#[test]
+fn without_clocks_only_descriptors_can_be_waited_for() {
+    let mut guest = Guest::with(|builder, _| builder.deny_clocks());
+    guest.host.with(|host| host.arrives = Some(b"x".to_vec()));
+    assert_eq!(poll(&mut guest, &[after(0)]), Err(NOTSUP));
+    assert_eq!(poll(&mut guest, &[On::Read(0), after(1)]), Err(NOTSUP));
+    assert_eq!(poll(&mut guest, &[On::Read(0)]), Ok(vec![(100, 1, 1, 0)]));
+    assert_eq!(poll(&mut guest, &[On::Read(0), On::Write(1)]), Ok(vec![(100, 1, 1, 0), (101, 2, 1, 0)]));
+}

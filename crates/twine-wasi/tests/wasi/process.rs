@@ -19,6 +19,15 @@ fn clocks_come_from_the_embedder() {
 }
 
 #[test]
+fn clocks_can_be_denied() {
+    let mut guest = Guest::with(|builder, _| builder.deny_clocks());
+    for (id, errno) in [(0, NOTSUP), (1, NOTSUP), (2, BADF), (3, BADF), (4, INVAL)] {
+        assert_eq!(guest.call("clock_time_get", &[id, 0, 64]), Err(errno));
+        assert_eq!(guest.call("clock_res_get", &[id, 64]), Err(errno));
+    }
+}
+
+#[test]
 fn random_bytes_fill_exactly_what_was_asked_for() {
     let mut guest = Guest::new();
     guest.call("random_get", &[100, 5]).unwrap();
