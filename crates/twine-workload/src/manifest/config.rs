@@ -211,9 +211,14 @@ impl Config {
         })
     }
 
+    /// The table that holds a key; whatever is in its way gives way, as the layer above wants a table there.
     fn parent(&mut self, path: &[&str]) -> Option<&mut Table> {
         path.iter().try_fold(&mut self.table, |table, part| {
-            table.entry((*part).to_owned()).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
+            let value = table.entry((*part).to_owned()).or_insert_with(|| Value::Table(Table::new()));
+            if !value.is_table() {
+                *value = Value::Table(Table::new());
+            }
+            value.as_table_mut()
         })
     }
 }
