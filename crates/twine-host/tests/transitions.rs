@@ -56,6 +56,10 @@ fn an_exception_saves_all_state_and_eresume_restores_it() {
     let fault = Exception { vector: vector::PF, error_code: pfec::W | pfec::U, address: target & !0xFFF };
     assert_eq!(exit, Ok(Exit::Exception(fault)));
     // The synthetic state leaks nothing.
+    let mut vector_register = [0_u64; 4];
+    // SAFETY: stores a register that no code on the way back uses.
+    unsafe { std::arch::asm!("vmovdqu [{}], ymm3", in(reg) vector_register.as_mut_ptr()) };
+    assert_ne!(vector_register, [0xA1, 0xB2, 0xC3, 0xD4]);
     assert_eq!(regs, Regs::default());
 
     let saved = gprsgx(&f);
