@@ -60,8 +60,19 @@ impl Engine {
         true
     }
 
-    /// One step of the pass; whether it is over. What it moved counts with the next commit.
+    /// One step of the pass; whether it is over. What it moved counts with the next commit. Without room to move anything
+    /// the pass is given up.
     pub(crate) fn clean_some(&mut self) -> Result<bool> {
+        match self.clean_step() {
+            Err(Error::NoSpace) => {
+                self.cleaning = None;
+                Ok(true)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn clean_step(&mut self) -> Result<bool> {
         let Some(Cleaning { end, stage }) = self.cleaning else { return Ok(true) };
         self.changed = true;
         let stage = match stage {

@@ -145,17 +145,7 @@ pub(crate) fn create(
     let committed = Anchored { sequence: 0, tag: [0; 16], next: 1, anchor: None };
     let mut engine = engine(core, environment.clock, bounds, options, committed, 2);
     let now = engine.now();
-    let root = Inode {
-        file_type: FileType::Directory,
-        links: 1,
-        size: 0,
-        accessed: now,
-        modified: now,
-        changed: now,
-        entries: 0,
-        parent: ROOT_INO,
-    };
-    engine.inodes.insert(ROOT_INO, Live::new(root));
+    engine.inodes.insert(ROOT_INO, Live::new(Inode::new(FileType::Directory, ROOT_INO, now)));
     engine.update(ROOT_INO, |_| ())?;
     engine.commit()?;
     engine

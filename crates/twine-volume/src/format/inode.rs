@@ -24,6 +24,12 @@ pub(crate) struct Inode {
 pub(crate) const INODE: usize = 53;
 
 impl Inode {
+    /// An empty one with one name; `parent` counts for directories only.
+    pub(crate) fn new(file_type: FileType, parent: u64, now: u64) -> Inode {
+        let parent = if file_type == FileType::Directory { parent } else { 0 };
+        Inode { file_type, links: 1, size: 0, accessed: now, modified: now, changed: now, entries: 0, parent }
+    }
+
     pub(crate) fn encode(&self) -> [u8; INODE] {
         let mut out = [0; INODE];
         out[0] = type_code(self.file_type);

@@ -91,19 +91,8 @@ impl Engine {
         let ino = self.next_ino;
         self.next_ino += 1;
         let now = self.now();
-        let is_dir = file_type == FileType::Directory;
-        let inode = Inode {
-            file_type,
-            links: 1,
-            size: 0,
-            accessed: now,
-            modified: now,
-            changed: now,
-            entries: 0,
-            parent: if is_dir { dir } else { 0 },
-        };
         self.put_entry(dir, cookie, Entry { file_type, ino, name })?;
-        self.inodes.insert(ino, Live::new(inode));
+        self.inodes.insert(ino, Live::new(Inode::new(file_type, dir, now)));
         self.update(ino, |_| ())?;
         self.entries_changed(dir, 1, now)?;
         Ok(ino)
@@ -228,6 +217,10 @@ impl Engine {
     pub(crate) fn reap(&mut self, most: usize) -> Result<()> {
         for _ in 0..most {
             let Some(ino) = self.orphans.pop_front() else { return Ok(()) };
+            if self.reserve(1, true).is_err() {
+                self.orphans.push_back(ino);
+                return Ok(());
+            }
             match self.free(ino) {
                 Ok(()) => {}
                 Err(Error::Fs(FsError::NotFound)) => {

@@ -171,3 +171,40 @@ impl Store for FileStore {
         self.file.set_len(len).map_err(|e| failed("truncate", &e))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_does_what_the_trait_says() {
+        let path = std::env::temp_dir().join(format!("twine-volume-file-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let mut store = FileStore::create(&path).expect("create");
+        assert!(FileStore::create(&path).is_err(), "an existing file is kept");
+        store.allocate(0, 1 << 20).expect("allocate");
+        assert_eq!(store.length(), Ok(1 << 20));
+        let (a, b) = (vec![1; 5000], vec![2; 300]);
+        // Pieces that follow one another, one elsewhere, and one over the first.
+        let pieces = [(0, &a[..]), (5000, &b[..]), (1 << 19, &b[..]), (10, &b[..])];
+        store.write(&pieces.map(|(offset, bytes)| WriteAt { offset, bytes })).expect("write");
+        store.sync().expect("sync");
+        let (mut head, mut next, mut far, mut past) = ([9; 5000], [9; 300], [9; 400], [9; 64]);
+        let mut wanted = [
+            ReadAt { offset: 0, buf: &mut head },
+            ReadAt { offset: 5000, buf: &mut next },
+            ReadAt { offset: 1 << 19, buf: &mut far },
+            ReadAt { offset: (1 << 20) - 10, buf: &mut past },
+        ];
+        store.read(&mut wanted).expect("read");
+        assert!(head[..10] == [1; 10] && head[10..310] == [2; 300] && head[310..] == [1; 4690]);
+        assert!(next == [2; 300] && far[..300] == [2; 300] && far[300..] == [0; 100] && past == [0; 64]);
+        store.punch(0, 4096).expect("punch");
+        store.truncate(8192).expect("truncate");
+        assert_eq!(store.length(), Ok(8192));
+        let mut after = [9; 8192];
+        store.read(&mut [ReadAt { offset: 0, buf: &mut after }]).expect("read");
+        assert!(after[4096..5000] == [1; 904] && after[5000..5300] == [2; 300]);
+        std::fs::remove_file(&path).expect("remove");
+    }
+}
