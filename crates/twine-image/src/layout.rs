@@ -16,6 +16,10 @@ use twine_abi::layout::{
 
 /// Dynamic memory starts at a multiple of this, so that page tables can be shared by whole regions.
 const HEAP_ALIGN: u64 = 2 << 20;
+/// The ELF header is part of the first page. Where it speaks of the section headers (e_shoff; e_shentsize, e_shnum,
+/// e_shstrndx) it depends on the size of debug information, which is not in the image.
+const E_SHOFF: u64 = 40;
+const E_SHENTSIZE: u64 = 58;
 /// Words of an [`ImageLayout`] before the list of `cpuid` sites.
 const FIXED_WORDS: usize = 22;
 
@@ -74,6 +78,8 @@ impl Image {
             // UD2 has the length of CPUID; the enclave's exception handler answers for it.
             write(&mut program, site, &[0x0f, 0x0b]);
         }
+        write(&mut program, E_SHOFF, &[0; 8]);
+        write(&mut program, E_SHENTSIZE, &[0; 6]);
         let address = program.layout;
         write(&mut program, address, &to_bytes(&layout));
         let mut pages = segment_pages(&program.segments);

@@ -46,6 +46,8 @@ fn pages_hold_what_the_documentation_says() {
         }
         for (address, byte) in (segment.address..).zip(&segment.data) {
             let patched = (program.layout..program.layout + size_of_val(layout) as u64).contains(&address)
+                || (40..48).contains(&address)
+                || (58..64).contains(&address)
                 || layout.cpuid_sites.iter().any(|&s| s != 0 && (s..s + 2).contains(&address));
             let found = page(&image, address & !4095).unwrap().data[(address % 4096) as usize];
             assert!(patched || found == *byte, "{address:#x}");
@@ -55,6 +57,10 @@ fn pages_hold_what_the_documentation_says() {
     assert_eq!(layout.text, [text.pages().0, text.pages().1 - text.pages().0]);
     assert!(program.relocations >= 3 && layout.relr[1] != 0);
     assert!(layout.relro[1] > 0 && (layout.relro[0] | layout.relro[1]).is_multiple_of(PAGE_SIZE));
+
+    // Nothing of what is not in the image: section headers and debug information.
+    let header = &page(&image, 0).unwrap().data;
+    assert_eq!((&header[..4], &header[40..48], &header[58..64]), (&b"\x7fELF"[..], &[0; 8][..], &[0; 6][..]));
 
     // The one cpuid is at the entry, and is ud2 now.
     assert_eq!((layout.cpuid_count, layout.cpuid_sites[0]), (1, program.entry));

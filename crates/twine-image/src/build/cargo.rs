@@ -1,6 +1,6 @@
 //! Runs nested cargo on the enclave's workspace so that nothing of the outer build or of this machine gets in.
 
-use super::{BuildError, Options, TARGET, Toolchain, io_error};
+use super::{BuildError, Options, Toolchain, io_error};
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -93,7 +93,9 @@ pub fn build(options: &Options, toolchain: &Toolchain) -> Result<Compiled, Build
         .env("CARGO_HOME", &toolchain.cargo_home)
         .env("HOME", &toolchain.home)
         .current_dir(&options.enclave_dir)
-        .args(["build", "--locked", "--target", TARGET, "--package", &options.package])
+        // No --target: with one, cargo keeps these flags from build scripts, and generators among the dependencies
+        // write the names of their own sources into the code that they generate.
+        .args(["build", "--locked", "--package", &options.package])
         .args(["--profile", &options.profile, "--features", &options.features.join(",")])
         .arg("--target-dir")
         .arg(&options.target_dir);
@@ -105,7 +107,7 @@ pub fn build(options: &Options, toolchain: &Toolchain) -> Result<Compiled, Build
         )));
     }
     let folder = if options.profile == "dev" { "debug" } else { &options.profile };
-    let artefacts = options.target_dir.join(TARGET).join(folder);
+    let artefacts = options.target_dir.join(folder);
     let name = format!("lib{}", options.package.replace('-', "_"));
     let inputs = inputs(options, &artefacts.join(&name).with_extension("d"))?;
     Ok(Compiled { archive: artefacts.join(name).with_extension("a"), inputs })

@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Host triple, named so that nested cargo keeps build scripts and the enclave apart.
+/// Triple of host and enclave; the toolchain's folder of linkers has its name.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What to build and where.
