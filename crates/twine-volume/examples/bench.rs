@@ -62,6 +62,25 @@ fn cipher() -> Outcome<()> {
 fn compare(folder: &Path, rounds: usize) -> Outcome<()> {
     cipher()?;
     println!("{:<34} {:>12} {:>12} {:>8} {:>16}", "", "plain", "volume", "ratio", "store calls/op");
+    let volume = create(folder, "new", 32 << 20)?;
+    let before = volume.info().counters;
+    let (mut plain_names, mut names) = (1.., 1..);
+    let times = both(
+        rounds,
+        || {
+            write_plain(
+                &plain_file(folder, &format!("plain-new-{:?}", plain_names.next()))?,
+                sequence(WRITTEN, false),
+            )
+        },
+        || {
+            let ino = volume.create(volume.root(), &format!("{:?}", names.next()))?;
+            write_volume(&volume, ino, sequence(WRITTEN, false))
+        },
+    )?;
+    report("new file of 64 MiB, sync", times, WRITTEN / BLOCK as u64, calls(before, &volume) / rounds as f64);
+    volume.unmount()?;
+
     let volume = create(folder, "write", 32 << 20)?;
     let ino = volume.create(volume.root(), "file")?;
     let plain = plain_file(folder, "plain-write")?;

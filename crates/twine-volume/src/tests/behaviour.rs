@@ -55,6 +55,20 @@ fn a_sync_is_one_write_and_one_barrier() {
 }
 
 #[test]
+fn a_large_sync_takes_a_second_barrier_so_that_opening_stays_fast() {
+    let store = MemoryStore::default();
+    let volume = create(store.clone(), 1, &Options::default()).expect("create");
+    let ino = volume.create(volume.root(), "file").expect("create");
+    let before = volume.info().counters;
+    volume.write(ino, 0, &vec![1; 70 << 20]).expect("write");
+    volume.sync_all().expect("sync");
+    assert_eq!(volume.info().counters.syncs - before.syncs, 2);
+    drop(volume);
+    let volume = open(store, 2, &Options::default()).expect("open");
+    assert!(volume.info().counters.blocks_read < 500, "{} blocks", volume.info().counters.blocks_read);
+}
+
+#[test]
 fn a_file_that_comes_and_goes_costs_no_data_writes() {
     let volume = create(MemoryStore::default(), 1, &Options::default()).expect("create");
     let root = volume.root();

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use twine_vfs::{MemFs, MemLimits};
 
 use super::support::{Driver, Dump, Random, TestClock, dump, environment, master, tiny};
-use crate::Volume;
 use crate::store::{Fault, FaultyStore};
+use crate::{Options, Volume};
 
 /// Runs a history until it ends or the store dies; the states that each sync would leave, the last one possibly unfinished.
 fn run(store: &FaultyStore, seed: u64, steps: u64) -> (Vec<Dump>, bool) {
@@ -14,7 +14,9 @@ fn run(store: &FaultyStore, seed: u64, steps: u64) -> (Vec<Dump>, bool) {
     let time = clock.0.clone();
     let model = MemFs::new(MemLimits::default(), move || time.load(Ordering::Relaxed));
     let mut states = vec![dump(&model).expect("a model dumps")];
-    let Ok(volume) = Volume::create(Box::new(store.clone()), &master(), environment(seed, &clock), &tiny())
+    // Every third history changes its key all the time.
+    let options = Options { blocks_per_epoch: (seed % 3 == 2).then_some(11), ..tiny() };
+    let Ok(volume) = Volume::create(Box::new(store.clone()), &master(), environment(seed, &clock), &options)
     else {
         return (states, false);
     };
@@ -94,6 +96,19 @@ fn every_cut_leaves_a_synced_state() {
             n += 1;
         }
         println!("{n} host calls");
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: for changes to commit, recovery, space or cleaning"]
+fn soak() {
+    let first = std::env::var("TWINE_VOLUME_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1000);
+    for seed in first..first + 12 {
+        println!("seed {seed}");
+        let mut n = 0;
+        while cut(seed, 250, n) {
+            n += 1;
+        }
     }
 }
 
