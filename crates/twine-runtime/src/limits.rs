@@ -26,6 +26,11 @@ impl Limiter {
         Self { limits, memory: 0, table_elements: 0, started: false }
     }
 
+    /// The fuel to start with.
+    pub fn fuel(&self) -> Option<u64> {
+        self.limits.fuel
+    }
+
     /// From now on the program itself asks.
     pub fn start(&mut self) {
         self.started = true;

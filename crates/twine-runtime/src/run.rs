@@ -1,6 +1,6 @@
 //! Runs a command module (`_start`) and says how it ended.
 
-use wasmtime::{Linker, Module, Store, Trap, WasmBacktrace};
+use wasmtime::{Engine, Linker, Module, Store, Trap, WasmBacktrace};
 
 use crate::limits::{Limiter, Limits};
 use crate::module::sentence;
@@ -30,30 +30,23 @@ pub enum Outcome {
 /// What an error that a host function returned means, if it is one of the embedder's own.
 pub type Classify = fn(&wasmtime::Error) -> Option<Outcome>;
 
+/// A store for one run of a program with `state`.
+pub fn store<T: 'static>(engine: &Engine, state: T, limits: Limits) -> Store<Guest<T>> {
+    let mut store = Store::new(engine, Guest { state, limiter: Limiter::new(limits) });
+    store.limiter(|guest| &mut guest.limiter);
+    store
+}
+
 /// Instantiates `module` with `linker`'s functions and runs it. `started` is called right before the first instruction.
-/// The state comes back whatever happened, to be flushed and counted.
+/// Afterwards the state is in the store, whatever happened, to be flushed and counted.
 pub fn run<T: 'static>(
     module: &Module,
     linker: &Linker<Guest<T>>,
-    state: T,
-    limits: Limits,
-    classify: Classify,
-    started: impl FnOnce(),
-) -> (Outcome, T) {
-    let mut store = Store::new(module.engine(), Guest { state, limiter: Limiter::new(limits) });
-    store.limiter(|guest| &mut guest.limiter);
-    let outcome = execute(module, linker, &mut store, limits.fuel, classify, started);
-    (outcome, store.into_data().state)
-}
-
-fn execute<T: 'static>(
-    module: &Module,
-    linker: &Linker<Guest<T>>,
     store: &mut Store<Guest<T>>,
-    fuel: Option<u64>,
     classify: Classify,
     started: impl FnOnce(),
 ) -> Outcome {
+    let fuel = store.data().limiter.fuel();
     if let Some(missing) = missing_imports(module, linker, store) {
         return Outcome::BadModule(missing);
     }

@@ -69,11 +69,12 @@ fn run(request: &Request) -> End {
         Ok(world) => world,
         Err(end) => return end,
     };
-    let (outcome, mut state) =
-        twine_runtime::run(&module, &linker, state, request.limits(), world::classify, || {
-            phase(StartPhase::GuestStart)
-        });
-    world::finish(&mut state);
+    let mut store = twine_runtime::run::store(&engine, state, request.limits());
+    let outcome =
+        twine_runtime::run(&module, &linker, &mut store, world::classify, || phase(StartPhase::GuestStart));
+    world::finish(&mut store.data_mut().state);
+    // The enclave ends with the run: giving the program's memory back page by page first would only take time.
+    core::mem::forget(store);
     match outcome {
         Outcome::Exited(status) => End(Code::Exited, status, String::new()),
         Outcome::Trapped(report) => End(Code::Trapped, 0, report),

@@ -32,6 +32,9 @@ pub(crate) fn set_buffer(address: u64, size: u64) {
 /// length) and are counted in the result. `Err` is the host's refusal. An answer outside the protocol ends the enclave.
 pub fn call<C: HostCall>(request: &C, data: &[u8], into: &mut [u8]) -> Result<(C::Reply, usize), Status> {
     assert!(data.len() <= MAX_PAYLOAD && into.len() <= MAX_PAYLOAD, "the caller splits what is larger");
+    if tcb::is_handling() {
+        fatal::die("a host call in the exception handler", format_args!(": {:?}", C::CALL));
+    }
     CALLS.fetch_add(1, Ordering::Relaxed);
     let buffer = tcb::read(tcb::BUFFER);
     let mut head = [0u8; 8 * (MAX_WORDS + 2)];

@@ -1,8 +1,12 @@
 //! The heap: dlmalloc on pages of the memory manager.
+//!
+//! Segments are committed as a whole when they are taken: Wasmtime's fault handler allocates (a backtrace), and in the
+//! exception handler there is nobody to answer a page fault, and no host call to give pages back by.
 
 use core::alloc::{GlobalAlloc, Layout};
 
 use crate::memory::{self, Protection};
+use crate::tcb;
 use dlmalloc::Dlmalloc;
 
 /// Pages are asked for in steps of this, in bytes.
@@ -52,7 +56,13 @@ struct Pages;
 unsafe impl dlmalloc::Allocator for Pages {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
         let size = size.next_multiple_of(STEP);
-        match memory::reserve(size as u64, 1, false, Protection::RW) {
+        let taken = memory::reserve(size as u64, 1, false, Protection::RW).and_then(|address| {
+            memory::commit(address, size as u64).inspect_err(|_| {
+                let _ = memory::release(address, size as u64);
+            })?;
+            Ok(address)
+        });
+        match taken {
             Ok(address) => (address as *mut u8, size, 0),
             Err(_) => (core::ptr::null_mut(), 0, 0),
         }
@@ -63,11 +73,11 @@ unsafe impl dlmalloc::Allocator for Pages {
     }
 
     fn free_part(&self, pointer: *mut u8, old: usize, new: usize) -> bool {
-        memory::release(pointer as u64 + new as u64, (old - new) as u64).is_ok()
+        !tcb::is_handling() && memory::release(pointer as u64 + new as u64, (old - new) as u64).is_ok()
     }
 
     fn free(&self, pointer: *mut u8, size: usize) -> bool {
-        memory::release(pointer as u64, size as u64).is_ok()
+        !tcb::is_handling() && memory::release(pointer as u64, size as u64).is_ok()
     }
 
     fn can_release_part(&self, _: u32) -> bool {

@@ -74,6 +74,11 @@ pub fn index() -> usize {
     read(INDEX) as usize
 }
 
+/// Whether the current thread is in the exception handler, where neither a page fault nor a host call may happen.
+pub fn is_handling() -> bool {
+    read(STATE) == HANDLING
+}
+
 /// The current thread's `errno`.
 pub fn errno() -> *mut i32 {
     (read(SELF) as usize + ERRNO) as *mut i32
