@@ -2,13 +2,14 @@
 
 use twine_vfs::{SetTime, Stat, Times};
 
+use super::walk;
 use crate::abi::{Filetype, FstFlags, LookupFlags, Rights, SIZE_FILESTAT};
 use crate::context::WasiCtx;
 use crate::descriptor::{Descriptor, Handle};
 use crate::end::Outcome;
 use crate::errno::Errno;
 use crate::memory::{GuestMemory, Record};
-use crate::resolve::{Follow, resolve};
+use crate::resolve::Follow;
 
 type Filestat = Record<{ SIZE_FILESTAT as usize }>;
 
@@ -101,9 +102,9 @@ pub(crate) fn path_filestat_get(
     stat: u32,
 ) -> Outcome {
     let follow = follow(flags)?;
-    let Handle { fs, ino, device } = &ctx.table.directory(fd)?.must(Rights::PATH_FILESTAT_GET)?.handle;
-    let (ino, _) = resolve(&**fs, *ino, memory.text(path, path_len)?, follow)?.existing()?;
-    Ok(memory.write_record(stat, 8, &filestat(&fs.stat(ino)?, *device))?)
+    let (handle, place) = walk(ctx, memory, fd, Rights::PATH_FILESTAT_GET, (path, path_len), follow)?;
+    let found = filestat(&handle.fs.stat(place.existing()?.0)?, handle.device);
+    Ok(memory.write_record(stat, 8, &found)?)
 }
 
 pub(crate) fn path_filestat_set_times(
@@ -118,7 +119,6 @@ pub(crate) fn path_filestat_set_times(
     fst_flags: u32,
 ) -> Outcome {
     let (follow, times) = (follow(flags)?, times(atim, mtim, fst_flags)?);
-    let Handle { fs, ino, .. } = &ctx.table.directory(fd)?.must(Rights::PATH_FILESTAT_SET_TIMES)?.handle;
-    let (ino, _) = resolve(&**fs, *ino, memory.text(path, path_len)?, follow)?.existing()?;
-    Ok(fs.set_times(ino, times)?)
+    let (handle, place) = walk(ctx, memory, fd, Rights::PATH_FILESTAT_SET_TIMES, (path, path_len), follow)?;
+    Ok(handle.fs.set_times(place.existing()?.0, times)?)
 }

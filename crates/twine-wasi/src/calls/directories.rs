@@ -2,12 +2,13 @@
 
 use twine_vfs::{DirEntry, FileType, Ino};
 
+use super::walk;
 use crate::abi::{Filetype, Rights, SIZE_DIRENT};
 use crate::context::WasiCtx;
 use crate::end::Outcome;
 use crate::errno::Errno;
 use crate::memory::{GuestMemory, Record};
-use crate::resolve::{Follow, Last, resolve};
+use crate::resolve::{Follow, Last};
 
 /// `.` and `..` come first and have the cookies 1 and 2; the file system's own follow, moved by as much.
 const DOTS: u64 = 2;
@@ -71,8 +72,8 @@ pub(crate) fn path_create_directory(
     path: u32,
     path_len: u32,
 ) -> Outcome {
-    let handle = &ctx.table.directory(fd)?.must(Rights::PATH_CREATE_DIRECTORY)?.handle;
-    let place = resolve(&*handle.fs, handle.ino, memory.text(path, path_len)?, Follow::Never)?;
+    let (handle, place) =
+        walk(ctx, memory, fd, Rights::PATH_CREATE_DIRECTORY, (path, path_len), Follow::Never)?;
     match place.last {
         Last::Name { dir, name } if place.found.is_none() => {
             handle.fs.mkdir(dir, &name)?;
@@ -89,8 +90,8 @@ pub(crate) fn path_remove_directory(
     path: u32,
     path_len: u32,
 ) -> Outcome {
-    let handle = &ctx.table.directory(fd)?.must(Rights::PATH_REMOVE_DIRECTORY)?.handle;
-    let place = resolve(&*handle.fs, handle.ino, memory.text(path, path_len)?, Follow::Never)?;
+    let (handle, place) =
+        walk(ctx, memory, fd, Rights::PATH_REMOVE_DIRECTORY, (path, path_len), Follow::Never)?;
     match place.last {
         // A directory cannot be removed by a name that is not its own.
         Last::Dot | Last::DotDot => Err(Errno::INVAL.into()),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use twine_vfs::{FileSystem, FileType, Ino};
 
 use super::attributes::follow;
+use super::walk;
 use crate::abi::{FdFlags, OFlags, Rights};
 use crate::context::WasiCtx;
 use crate::descriptor::{Descriptor, Directory, File, Handle};
@@ -152,10 +153,10 @@ pub(crate) fn path_link(
     new_path_len: u32,
 ) -> Outcome {
     let follow = follow(old_flags)?;
-    let old = &ctx.table.directory(old_fd)?.must(Rights::PATH_LINK_SOURCE)?.handle;
-    let new = &ctx.table.directory(new_fd)?.must(Rights::PATH_LINK_TARGET)?.handle;
-    let source = resolve(&*old.fs, old.ino, memory.text(old_path, old_path_len)?, follow)?;
-    let place = resolve(&*new.fs, new.ino, memory.text(new_path, new_path_len)?, Follow::OnSlash)?;
+    let (old, source) =
+        walk(ctx, memory, old_fd, Rights::PATH_LINK_SOURCE, (old_path, old_path_len), follow)?;
+    let to = (new_path, new_path_len);
+    let (new, place) = walk(ctx, memory, new_fd, Rights::PATH_LINK_TARGET, to, Follow::OnSlash)?;
     let (ino, file_type) = source.existing()?;
     let (dir, name) = free_place(place)?;
     let fs = same_device(old, new)?;
@@ -179,10 +180,9 @@ pub(crate) fn path_rename(
     new_path: u32,
     new_path_len: u32,
 ) -> Outcome {
-    let old = &ctx.table.directory(fd)?.must(Rights::PATH_RENAME_SOURCE)?.handle;
-    let new = &ctx.table.directory(new_fd)?.must(Rights::PATH_RENAME_TARGET)?.handle;
-    let source = resolve(&*old.fs, old.ino, memory.text(old_path, old_path_len)?, Follow::Never)?;
-    let target = resolve(&*new.fs, new.ino, memory.text(new_path, new_path_len)?, Follow::Never)?;
+    let (from, to) = ((old_path, old_path_len), (new_path, new_path_len));
+    let (old, source) = walk(ctx, memory, fd, Rights::PATH_RENAME_SOURCE, from, Follow::Never)?;
+    let (new, target) = walk(ctx, memory, new_fd, Rights::PATH_RENAME_TARGET, to, Follow::Never)?;
     let fs = same_device(old, new)?;
     let (from_slash, to_slash) = (source.slash, target.slash);
     let found = source.found;
@@ -208,7 +208,6 @@ pub(crate) fn path_symlink(
     new_path: u32,
     new_path_len: u32,
 ) -> Outcome {
-    let handle = &ctx.table.directory(fd)?.must(Rights::PATH_SYMLINK)?.handle;
     let target = memory.text(old_path, old_path_len)?;
     match target {
         "" => return Err(Errno::NOENT.into()),
@@ -216,7 +215,8 @@ pub(crate) fn path_symlink(
         target if target.len() > PATH_MAX => return Err(Errno::NAMETOOLONG.into()),
         _ => {}
     }
-    let place = resolve(&*handle.fs, handle.ino, memory.text(new_path, new_path_len)?, Follow::OnSlash)?;
+    let path = (new_path, new_path_len);
+    let (handle, place) = walk(ctx, memory, fd, Rights::PATH_SYMLINK, path, Follow::OnSlash)?;
     let (dir, name) = free_place(place)?;
     handle.fs.symlink(dir, &name, target)?;
     Ok(())
@@ -232,8 +232,7 @@ pub(crate) fn path_readlink(
     buf_len: u32,
     used: u32,
 ) -> Outcome {
-    let handle = &ctx.table.directory(fd)?.must(Rights::PATH_READLINK)?.handle;
-    let place = resolve(&*handle.fs, handle.ino, memory.text(path, path_len)?, Follow::OnSlash)?;
+    let (handle, place) = walk(ctx, memory, fd, Rights::PATH_READLINK, (path, path_len), Follow::OnSlash)?;
     let (ino, file_type) = place.existing()?;
     if file_type != FileType::Symlink {
         return Err(Errno::INVAL.into());
@@ -252,8 +251,7 @@ pub(crate) fn path_unlink_file(
     path: u32,
     path_len: u32,
 ) -> Outcome {
-    let handle = &ctx.table.directory(fd)?.must(Rights::PATH_UNLINK_FILE)?.handle;
-    let place = resolve(&*handle.fs, handle.ino, memory.text(path, path_len)?, Follow::OnSlash)?;
+    let (handle, place) = walk(ctx, memory, fd, Rights::PATH_UNLINK_FILE, (path, path_len), Follow::OnSlash)?;
     match (place.last, place.found) {
         (_, Some((_, FileType::Directory))) => Err(Errno::ISDIR.into()),
         (_, Some(_)) if place.slash => Err(Errno::NOTDIR.into()),
