@@ -105,8 +105,8 @@ pub fn structure(store: &mut dyn Store) -> Result<Structure> {
 #[derive(Default)]
 struct Survey {
     findings: Vec<Finding>,
-    /// Every slot that something refers to.
-    slots: BTreeSet<u32>,
+    /// For every slot whether something refers to it.
+    slots: Vec<bool>,
     inodes: BTreeMap<u64, Inode>,
     orphans: BTreeSet<u64>,
     /// Names, and for directories the parent that names them.
@@ -124,8 +124,10 @@ impl Survey {
     }
 
     fn refer(&mut self, slot: u32, inode: Option<u64>) {
-        if !self.slots.insert(slot) {
-            self.report("a slot that is used twice", inode, Some(slot));
+        match self.slots.get_mut(slot as usize) {
+            Some(seen) if *seen => self.report("a slot that is used twice", inode, Some(slot)),
+            Some(seen) => *seen = true,
+            None => self.report("a slot outside the store", inode, Some(slot)),
         }
     }
 }
@@ -134,14 +136,16 @@ impl Engine {
     /// Reads and verifies everything, past the cache. Changes are committed first.
     pub(crate) fn check(&mut self) -> Result<Vec<Finding>> {
         self.sync()?;
-        let mut survey = Survey::default();
+        let slots = vec![false; self.core.space.slots() as usize];
+        let mut survey = Survey { slots, ..Survey::default() };
         let root = self.core.root;
         self.survey(&mut survey, &root.pointer, root.level, (Key(0), None))?;
         if !survey.incomplete {
             compare_names(&mut survey);
             compare_contents(&mut survey);
-            for slot in RESERVED..self.core.space.slots() {
-                match (self.core.space.is_used(slot), survey.slots.contains(&slot)) {
+            let seen = std::mem::take(&mut survey.slots);
+            for (slot, seen) in (0..).zip(seen).skip(RESERVED as usize) {
+                match (self.core.space.is_used(slot), seen) {
                     (true, false) => survey.report("a used slot that nothing refers to", None, Some(slot)),
                     (false, true) => survey.report("a slot in use that the map calls free", None, Some(slot)),
                     _ => {}

@@ -166,7 +166,7 @@ impl Unsynced<'_> {
         }
         let mut page = Box::new([0; SLOT]);
         self.io.get(pointer, Place::Node { level }, &mut page).map_err(torn)?;
-        if !node::validate(&page, level) || level > node::LEVELS {
+        if !node::validate(&page, level) {
             return Err(Stop::Failed(Error::Corrupted { what: "layout of a tree node", slot: pointer.slot }));
         }
         for i in 0..node::count(&page) {

@@ -50,8 +50,8 @@ impl Volume {
         self.lock().sync()
     }
 
-    /// Commits, lets the anchor follow, and gives the store back.
-    pub fn unmount(self) -> Result<()> {
+    /// Commits, lets the anchor follow whatever its policy, and gives unused space back: the last call of a run.
+    pub fn unmount(&self) -> Result<()> {
         self.lock().finish()
     }
 

@@ -52,7 +52,7 @@ fn survives_sigkill() {
     let store = FileStore::create(&path).expect("create");
     let key = MasterKey::new([1; 32]);
     Volume::create(Box::new(store), &key, Environment::system(), &Options::default())
-        .and_then(Volume::unmount)
+        .and_then(|volume| volume.unmount())
         .expect("create");
     let mut last = 0;
     for round in 0..ROUNDS {

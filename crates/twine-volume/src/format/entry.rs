@@ -35,8 +35,25 @@ const COLLISION_BITS: u32 = 8;
 /// Most names of one directory with equal hashes.
 pub(crate) const COLLISIONS: u64 = 1 << COLLISION_BITS;
 
-/// The first cookie that a name of this hash may have; never 0.
+/// The first cookie that a name of this hash may have.
 pub(crate) fn first_cookie(hash: [u8; 8]) -> u64 {
     let hash = u64::from_le_bytes(hash) >> (64 - 52);
-    hash.max(1) << COLLISION_BITS
+    // Neither 0, which means the start of a directory, nor so high that the collisions leave the 60 bits of a key.
+    hash.clamp(1, (1 << 52) - 2) << COLLISION_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::key::Key;
+
+    #[test]
+    fn cookies_of_every_hash_stay_inside_their_directory() {
+        for hash in [[0; 8], [0xff; 8], [0, 0, 0, 0, 0, 0, 0, 0x80], (1u64 << 12).to_le_bytes()] {
+            let first = first_cookie(hash);
+            assert!(first > 0);
+            assert!(Key::entry(7, first) < Key::entry(7, first + COLLISIONS));
+            assert!(Key::entry(7, first + COLLISIONS) < Key::chunk(7, 0));
+        }
+    }
 }

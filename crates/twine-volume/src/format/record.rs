@@ -1,6 +1,7 @@
 //! The record of a commit (section 6). Bytes only; sealing is `crypto::record`'s.
 
 use super::cursor::Reader;
+use super::node::LEVELS;
 use super::pointer::{POINTER, Pointer, Salt};
 use super::{RING, RING_LEN, SLOT, TAG, VERSION};
 
@@ -106,7 +107,7 @@ impl Record {
         let length = reader.u16()?;
         let delta = reader.take(length.into())?.to_vec();
         reader.finish_zero()?;
-        let bounded = unsynced.len() <= UNSYNCED_MAX && delta.len() <= DELTA_MAX;
+        let bounded = unsynced.len() <= UNSYNCED_MAX && delta.len() <= DELTA_MAX && level <= LEVELS;
         bounded.then_some(Record { previous, previous_tag, level, root, slots, next_ino, unsynced, delta })
     }
 }
