@@ -59,6 +59,12 @@ impl FaultyStore {
         self.lock().fault = Some((call, fault));
     }
 
+    /// The process starts again and the power never went: what no barrier covered is still only in the cache.
+    pub fn revive(&self) {
+        let mut state = self.lock();
+        (state.dead, state.fault) = (false, None);
+    }
+
     /// Changing calls so far.
     pub fn calls(&self) -> u64 {
         self.lock().calls

@@ -111,8 +111,6 @@ pub(super) fn dump(fs: &dyn FileSystem) -> twine_vfs::Result<Dump> {
                 })?;
             }
         }
-        let number = first_seen.len() as u64;
-        let _ = number;
         first_seen.entry(ino).or_insert_with(Vec::new).push(path.clone());
         let what = format!("{:?} size {} links {}", stat.file_type, stat.size, stat.links);
         let times = (stat.accessed, stat.modified, stat.changed);
