@@ -18,6 +18,8 @@ pub struct AnchorState {
     pub current: Successor,
     /// A state that may have become durable after it.
     pub pending: Option<Successor>,
+    /// Whether that run announces every commit: then no state but `current` and `pending` can be an honest one.
+    pub announces: bool,
     /// The run that may move the anchor.
     pub writer: [u8; 16],
 }
@@ -110,9 +112,9 @@ impl InsecureFileAnchor {
         }
         let mut successor = || Some(Successor { sequence: reader.u64()?, tag: reader.array()? });
         let (current, pending) = (successor()?, successor()?);
-        let writer = reader.array()?;
+        let (announces, writer) = (reader.u8()? != 0, reader.array()?);
         reader.finish()?;
-        Some(AnchorState { current, pending: (pending.sequence != 0).then_some(pending), writer })
+        Some(AnchorState { current, pending: (pending.sequence != 0).then_some(pending), announces, writer })
     }
 
     fn encode(state: &AnchorState, volume: &[u8; 16]) -> Vec<u8> {
@@ -122,6 +124,7 @@ impl InsecureFileAnchor {
             out.extend_from_slice(&successor.sequence.to_le_bytes());
             out.extend_from_slice(&successor.tag);
         }
+        out.push(state.announces.into());
         out.extend_from_slice(&state.writer);
         out
     }

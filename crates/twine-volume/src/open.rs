@@ -213,7 +213,8 @@ fn take_over(
     options: &Options,
 ) -> Result<LiveAnchor> {
     let writer = random(io.entropy()?)?;
-    let state = AnchorState { current: Successor { sequence, tag }, pending: None, writer };
+    let announces = options.anchor_policy == AnchorPolicy::EverySync;
+    let state = AnchorState { current: Successor { sequence, tag }, pending: None, announces, writer };
     anchor.swap(io.keys.id(), expected, &state).map_err(|error| match error {
         AnchorError::Conflict => Error::Forked { sequence },
         AnchorError::Failed(why) => Error::Anchor(why),

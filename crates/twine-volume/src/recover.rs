@@ -99,7 +99,7 @@ pub(crate) fn recover(mut io: Io, pool: Pool, anchored: Option<&AnchorState>) ->
     Ok((core, Recovered { state, next, report }))
 }
 
-/// The anchor's word: this state, its announced successor, or, where commits are not anchored one by one, a later one.
+/// The anchor's word: this state, its announced successor, or, where commits are not announced one by one, a later one.
 fn check_anchor(anchored: Option<&AnchorState>, state: &Valid, valid: &[Valid]) -> Result<()> {
     let Some(anchor) = anchored else { return Ok(()) };
     let found = Successor { sequence: state.clear.sequence, tag: state.tag };
@@ -112,7 +112,7 @@ fn check_anchor(anchored: Option<&AnchorState>, state: &Valid, valid: &[Valid]) 
     // The anchored state itself must not be contradicted where the ring still shows it.
     let other =
         valid.iter().any(|v| v.clear.sequence == anchor.current.sequence && v.tag != anchor.current.tag);
-    if found.sequence == anchor.current.sequence || other || anchor.pending.is_some() {
+    if found.sequence == anchor.current.sequence || other || anchor.announces {
         return Err(Error::Forked { sequence: found.sequence });
     }
     Ok(())

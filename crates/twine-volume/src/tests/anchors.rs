@@ -66,8 +66,16 @@ fn a_fork_of_the_same_sequence_is_refused() {
     let fork = MemoryStore::new(base);
     let unseen =
         Volume::open(Box::new(fork.clone()), &master(), environment(9, &TestClock::default()), &tiny());
-    commit(&unseen.expect("open"), "b");
-    assert_eq!(open(fork, 3, &anchor, &tiny()).err(), Some(Error::Forked { sequence: 2 }));
+    let unseen = unseen.expect("open");
+    commit(&unseen, "b");
+    assert_eq!(
+        open(MemoryStore::new(fork.image()), 3, &anchor, &tiny()).err(),
+        Some(Error::Forked { sequence: 2 })
+    );
+    // Nor a later one, which an announcing writer would have announced.
+    commit(&unseen, "c");
+    drop(unseen);
+    assert_eq!(open(fork, 3, &anchor, &tiny()).err(), Some(Error::Forked { sequence: 3 }));
 }
 
 #[test]
