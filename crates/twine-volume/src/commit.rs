@@ -172,6 +172,10 @@ impl Engine {
         if self.read_only {
             return Ok(());
         }
+        if self.core.io.counters.commits > 0 {
+            // One more record, which says that all before it is durable: from here on a broken block is damage, not a tear.
+            self.change(Engine::commit)?;
+        }
         let successor = Successor { sequence: self.committed.sequence, tag: self.committed.tag };
         self.settle_anchor(successor)?;
         self.give_back(0)

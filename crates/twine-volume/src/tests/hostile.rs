@@ -171,6 +171,19 @@ fn a_torn_last_commit_is_reported() {
 }
 
 #[test]
+fn after_a_clean_unmount_nothing_counts_as_torn() {
+    let store = MemoryStore::default();
+    let (volume, _, _) = history(&store);
+    volume.unmount().expect("unmount");
+    let root = volume.lock().core.root.pointer.slot;
+    drop(volume);
+    let mut image = store.image();
+    image[root as usize * SLOT] ^= 1;
+    let error = open(MemoryStore::new(image), 5, &tiny()).err();
+    assert_eq!(error, Some(Error::Corrupted { what: "tree node", slot: root }));
+}
+
+#[test]
 fn a_hundred_torn_commits_in_a_row_leave_the_last_good_state() {
     let store = MemoryStore::default();
     let (volume, _, states) = history(&store);
