@@ -177,7 +177,50 @@ calls! {
     /// A phase of the start-up is over; the host takes the time.
     17 Phase as phase { /// A [`StartPhase`].
         phase } => PhaseReply {}
+    /// Opens the store of the volume that the request's bytes name, creating it where there is none. Bytes back: the
+    /// label kept with it, empty for a new one. Everything that comes out of a store is hostile until the volume has
+    /// verified it.
+    18 StoreOpen as store_open { /// 1: to change it.
+        write } => StoreOpenReply { /// Handle for the calls below.
+        store, /// Its length in bytes.
+        length }
+    /// Keeps a label (at most [`MAX_LABEL`] bytes) with a store; what the key's derivation needs, none of it secret.
+    19 StoreLabel as store_label { /// Handle.
+        store } => StoreLabelReply {}
+    /// Reads pieces. The request's bytes are pairs of offset and length, the answer's the pieces one after another, all
+    /// of them; what lies past the end reads as zeros.
+    20 StoreRead as store_read { /// Handle.
+        store, /// Number of pairs.
+        pieces } => StoreReadReply {}
+    /// Writes pieces: pairs of offset and length, then the pieces' bytes, in the same order. Nothing is durable yet.
+    21 StoreWrite as store_write { /// Handle.
+        store, /// Number of pairs.
+        pieces } => StoreWriteReply {}
+    /// One durable barrier. An honest host answers when everything before it survives a power cut.
+    22 StoreSync as store_sync { /// Handle.
+        store } => StoreSyncReply {}
+    /// Makes a range exist and be backed by space.
+    23 StoreAllocate as store_allocate { /// Handle.
+        store, /// First byte.
+        offset, /// Bytes.
+        length } => StoreAllocateReply {}
+    /// Gives the space of a range back.
+    24 StorePunch as store_punch { /// Handle.
+        store, /// First byte.
+        offset, /// Bytes.
+        length } => StorePunchReply {}
+    /// Cuts a store.
+    25 StoreTruncate as store_truncate { /// Handle.
+        store, /// New length in bytes.
+        length } => StoreTruncateReply {}
+    /// The length of a store in bytes.
+    26 StoreLength as store_length { /// Handle.
+        store } => StoreLengthReply { /// Bytes.
+        length }
 }
+
+/// Most bytes of a store's label.
+pub const MAX_LABEL: usize = 256;
 
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $value:literal),* $(,)? }) => {

@@ -48,6 +48,8 @@ pub enum Status {
     Unsupported = 4,
     /// The request made no sense to the host.
     Invalid = 5,
+    /// Another process uses it.
+    Busy = 6,
 }
 
 impl Status {
@@ -59,6 +61,7 @@ impl Status {
             3 => Self::Exhausted,
             4 => Self::Unsupported,
             5 => Self::Invalid,
+            6 => Self::Busy,
             _ => Self::Io,
         }
     }

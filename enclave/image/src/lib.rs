@@ -12,6 +12,7 @@ mod module;
 mod reader;
 mod request;
 mod streams;
+mod volume;
 mod world;
 
 use twine_abi::calls::{Finish, Outcome as Code, Phase, StartPhase};
@@ -20,6 +21,7 @@ use twine_enclave::{border, heap, identity, memory};
 use twine_runtime::Outcome;
 
 use request::Request;
+use world::World;
 
 /// How a run ended, for the host: the code, the guest's exit status, a message for a person.
 struct End(Code, u32, String);
@@ -65,17 +67,24 @@ fn run(request: &Request) -> End {
     if request.compile_only() {
         return End(Code::Exited, 0, String::new());
     }
-    let (linker, state) = match world::build(request, &engine) {
+    let World { linker, state, volumes } = match world::build(request, &module) {
         Ok(world) => world,
         Err(end) => return end,
     };
     let mut store = twine_runtime::run::store(&engine, state, request.limits());
     let outcome =
         twine_runtime::run(&module, &linker, &mut store, world::classify, || phase(StartPhase::GuestStart));
-    world::finish(&mut store.data_mut().state);
+    let flushed = store.data_mut().state.flush();
+    let committed = volumes.commit();
     // The enclave ends with the run: giving the program's memory back page by page first would only take time.
     core::mem::forget(store);
+    if let Err(end) = committed {
+        return end;
+    }
     match outcome {
+        Outcome::Exited(0) if flushed.is_err() => {
+            End(Code::Failed, 0, "the last of standard output could not be written".to_owned())
+        }
         Outcome::Exited(status) => End(Code::Exited, status, String::new()),
         Outcome::Trapped(report) => End(Code::Trapped, 0, report),
         Outcome::OutOfFuel(report) => End(Code::OutOfFuel, 0, report),

@@ -9,27 +9,36 @@ use twine_enclave::{border, clock, stop_requested};
 use twine_runtime::Outcome;
 use twine_runtime::run::Guest;
 use twine_vfs::{FileSystem, MemFs, MemLimits};
+use twine_volume::Volume;
 use twine_wasi::{Access, Exit, Output, Sources, Stdin, Stopped, WasiCtx, WasiCtxBuilder};
 use twine_workload::{Clock as ClockPolicy, Mount, MountSource};
-use wasmtime::{Engine, Linker};
+use wasmtime::{Linker, Module};
 
-use crate::End;
 use crate::request::Request;
 use crate::streams::{EnclaveClock, EnclaveRandom, HostOutput, HostStdin, HostWaiter, Nothing};
+use crate::{End, volume};
 
 /// Inodes of one scratch mount, at most.
 const SCRATCH_INODES: u64 = 1 << 20;
 
-/// The functions that a program may import, and the state that they work on.
-pub fn build(request: &Request, engine: &Engine) -> Result<(Linker<Guest<WasiCtx>>, WasiCtx), End> {
+/// What a program runs in.
+pub struct World {
+    /// The functions that it may import.
+    pub linker: Linker<Guest<WasiCtx>>,
+    /// The state that they work on.
+    pub state: WasiCtx,
+    /// What has to be committed in the end.
+    pub volumes: Volumes,
+}
+
+/// Builds the world of a request.
+pub fn build(request: &Request, module: &Module) -> Result<World, End> {
+    let engine = module.engine();
     let failed = |why: String| End(Code::Failed, 0, why);
     let mut linker = Linker::new(engine);
     twine_wasi::add_to_linker(&mut linker, |guest: &mut Guest<WasiCtx>| &mut guest.state)
         .map_err(|error| failed(format!("WASI cannot be linked: {error}")))?;
     let workload = request.workload();
-    if workload.clock == ClockPolicy::Denied {
-        return Err(End::refused("this runtime has no clock policy `denied` yet"));
-    }
     if !workload.network.is_empty() {
         return Err(End::refused("this runtime has no network yet; remove the manifest's network rules"));
     }
@@ -41,14 +50,18 @@ pub fn build(request: &Request, engine: &Engine) -> Result<(Linker<Guest<WasiCtx
         )
         .max_descriptors(workload.limits.descriptors as usize)
         .stop(stop_requested);
+    if workload.clock == ClockPolicy::Denied {
+        builder = builder.deny_clocks();
+    }
     for arg in &workload.args {
         builder = builder.arg(arg);
     }
     for (name, value) in request.environment() {
         builder = builder.env(name, value);
     }
+    let mut volumes = Volumes::default();
     for mount in &workload.mounts {
-        let (files, access) = open(mount)?;
+        let (files, access) = volumes.mount(mount)?;
         let root = files.root();
         builder = builder.preopen(&mount.guest, files, root, access);
     }
@@ -72,18 +85,50 @@ pub fn build(request: &Request, engine: &Engine) -> Result<(Linker<Guest<WasiCtx
         stderr: output(Stream::Stderr, stdio.stderr),
         waiter: Box::new(HostWaiter { stdin: stdio.stdin }),
     };
-    let state = builder.build(sources).map_err(|error| failed(error.to_string()))?;
-    Ok((linker, state))
+    let mut state = builder.build(sources).map_err(|error| failed(error.to_string()))?;
+    state.use_memory_of(module);
+    Ok(World { linker, state, volumes })
 }
 
-fn open(mount: &Mount) -> Result<(Arc<dyn FileSystem>, Access), End> {
-    let access = if mount.read_only { Access::ReadOnly } else { Access::ReadWrite };
-    match &mount.source {
-        MountSource::Scratch { bytes } => Ok((
-            Arc::new(MemFs::new(MemLimits { bytes: *bytes, inodes: SCRATCH_INODES }, clock::realtime)),
-            access,
-        )),
-        _ => Err(End::refused(format!("this runtime has no such mount yet: {}", mount.guest))),
+/// The volumes of a run, each opened once.
+#[derive(Default)]
+pub struct Volumes(Vec<(String, Arc<Volume>)>);
+
+impl Volumes {
+    fn mount(&mut self, mount: &Mount) -> Result<(Arc<dyn FileSystem>, Access), End> {
+        let access = if mount.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        let files: Arc<dyn FileSystem> = match &mount.source {
+            MountSource::Scratch { bytes } => {
+                Arc::new(MemFs::new(MemLimits { bytes: *bytes, inodes: SCRATCH_INODES }, clock::realtime))
+            }
+            MountSource::Volume { name, key, freshness } => {
+                if self.0.iter().any(|(open, _)| open == name) {
+                    return Err(End::refused(format!("the volume {name} is mounted twice")));
+                }
+                let volume = volume::open(name, *key, freshness, mount.read_only)?;
+                self.0.push((name.clone(), volume.clone()));
+                volume
+            }
+            MountSource::Measured { .. } | MountSource::InsecureHost => {
+                return Err(End::refused(format!("this runtime has no such mount yet: {}", mount.guest)));
+            }
+        };
+        Ok((files, access))
+    }
+
+    /// Commits what the program left behind. A volume that cannot be committed is the run's failure, whatever the
+    /// program's own status.
+    pub fn commit(&self) -> Result<(), End> {
+        for (name, volume) in &self.0 {
+            if let Err(error) = volume.sync_all() {
+                return Err(End(
+                    Code::Failed,
+                    0,
+                    format!("volume {name}: the last changes were not committed: {error}"),
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -93,9 +138,4 @@ pub fn classify(error: &wasmtime::Error) -> Option<Outcome> {
         return Some(Outcome::Exited(*status));
     }
     error.downcast_ref::<Stopped>().map(|_| Outcome::Stopped)
-}
-
-/// Writes out what the program left in its buffers.
-pub fn finish(state: &mut WasiCtx) {
-    let _ = state.flush();
 }

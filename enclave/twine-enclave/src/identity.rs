@@ -53,7 +53,10 @@ pub(crate) fn check() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SealTo {
     /// Exactly this image.
-    Enclave,
+    Enclave {
+        /// As below.
+        isvsvn: u16,
+    },
     /// Every image of this signer and product with at least `isvsvn`.
     Signer {
         /// The security version that the key belongs to; at most the enclave's own.
@@ -68,7 +71,7 @@ pub enum SealTo {
 pub fn seal_key(to: SealTo, cpusvn: [u8; 16], key_id: [u8; 32]) -> Result<[u8; 16], u32> {
     let own = own_report();
     let (policy, isvsvn) = match to {
-        SealTo::Enclave => (Keypolicy::MRENCLAVE | Keypolicy::MRSIGNER, own.isvsvn),
+        SealTo::Enclave { isvsvn } => (Keypolicy::MRENCLAVE | Keypolicy::MRSIGNER, isvsvn),
         SealTo::Signer { isvsvn } => (Keypolicy::MRSIGNER, isvsvn),
     };
     key(Keyrequest {

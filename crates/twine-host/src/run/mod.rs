@@ -9,6 +9,7 @@ mod park;
 mod serve;
 mod stats;
 mod stop;
+mod stores;
 mod thread;
 
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub struct Job {
     pub module: Arc<[u8]>,
     /// Folder for sealed artefacts; none: no cache.
     pub cache: Option<PathBuf>,
+    /// Where the workload's volumes are: name and file. A file that is not there is created.
+    pub volumes: Vec<(String, PathBuf)>,
     /// Wall-clock limit from the start of the run.
     pub timeout: Option<Duration>,
     /// Where standard input comes from and output goes.

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use twine_abi::calls::*;
 use twine_abi::wire::Status;
+use twine_volume::store::Store as _;
 
 use super::End;
 use super::thread::{self, Shared};
@@ -42,6 +43,10 @@ impl Service {
             Err(Errno::INTR) => Ok(false),
             Err(_) => Err(Status::Io),
         }
+    }
+
+    fn stores(&self) -> std::sync::MutexGuard<'_, super::stores::Stores> {
+        self.0.stores.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn piece(bytes: &[u8], offset: u64, max: u64, out: &mut [u8]) -> Result<(u64, usize), Status> {
@@ -241,5 +246,95 @@ impl Server for Service {
         self.0.count(|totals| totals.phases.push((phase, since)));
         self.0.observer.lock().unwrap_or_else(PoisonError::into_inner).phase(phase, since);
         done()
+    }
+
+    fn store_open(
+        &mut self,
+        ask: StoreOpen,
+        data: &[u8],
+        out: &mut [u8],
+    ) -> Result<(StoreOpenReply, usize), Status> {
+        let (store, length, bytes) = self.stores().open(data, ask.write == 1, out)?;
+        Ok((StoreOpenReply { store, length }, bytes))
+    }
+
+    fn store_label(
+        &mut self,
+        ask: StoreLabel,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(StoreLabelReply, usize), Status> {
+        self.stores().label(ask.store, data)?;
+        done()
+    }
+
+    fn store_read(
+        &mut self,
+        ask: StoreRead,
+        data: &[u8],
+        out: &mut [u8],
+    ) -> Result<(StoreReadReply, usize), Status> {
+        let bytes = self.stores().read(ask.store, ask.pieces, data, out)?;
+        Ok((StoreReadReply {}, bytes))
+    }
+
+    fn store_write(
+        &mut self,
+        ask: StoreWrite,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(StoreWriteReply, usize), Status> {
+        self.stores().write(ask.store, ask.pieces, data)?;
+        done()
+    }
+
+    fn store_sync(
+        &mut self,
+        ask: StoreSync,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<(StoreSyncReply, usize), Status> {
+        self.stores().with(ask.store, |store| store.sync())?;
+        done()
+    }
+
+    fn store_allocate(
+        &mut self,
+        ask: StoreAllocate,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<(StoreAllocateReply, usize), Status> {
+        self.stores().with(ask.store, |store| store.allocate(ask.offset, ask.length))?;
+        done()
+    }
+
+    fn store_punch(
+        &mut self,
+        ask: StorePunch,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<(StorePunchReply, usize), Status> {
+        self.stores().with(ask.store, |store| store.punch(ask.offset, ask.length))?;
+        done()
+    }
+
+    fn store_truncate(
+        &mut self,
+        ask: StoreTruncate,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<(StoreTruncateReply, usize), Status> {
+        self.stores().with(ask.store, |store| store.truncate(ask.length))?;
+        done()
+    }
+
+    fn store_length(
+        &mut self,
+        ask: StoreLength,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<(StoreLengthReply, usize), Status> {
+        let length = self.stores().with(ask.store, |store| store.length())?;
+        Ok((StoreLengthReply { length }, 0))
     }
 }
