@@ -45,7 +45,7 @@ impl Stores {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|_| Status::Io)?;
         file.write_all(label).and_then(|()| file.as_file().sync_all()).map_err(|_| Status::Io)?;
-        file.persist(path).map_err(|_| Status::Io)?;
+        file.persist(&path).map_err(|_| Status::Io)?;
         fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|_| Status::Io)
     }
 
