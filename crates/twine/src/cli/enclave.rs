@@ -1,0 +1,120 @@
+//! The options that say where it runs: processor, image, cache.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use twine::image_format::sigstruct::Variant;
+use twine::{Folders, Image, Program, Runner, Tee};
+
+use super::failure::Failure;
+use super::output::note;
+
+/// Where it runs.
+#[derive(Args)]
+pub struct Enclave {
+    /// Processor: auto (hardware or a refusal, never sim), sgx, or sim (simulated: no confidentiality)
+    #[arg(long, env = "TWINE_TEE", default_value = "auto", value_name = "auto|sgx|sim")]
+    tee: Tee,
+    /// Debug enclave: a debugger may look in, the program's calls may be traced, nothing is confidential
+    #[arg(long)]
+    debug: bool,
+    #[command(flatten)]
+    files: ImageFiles,
+    /// Compile again, and keep nothing
+    #[arg(long)]
+    no_cache: bool,
+}
+
+/// An image other than the built-in one.
+#[derive(Args)]
+pub struct ImageFiles {
+    /// Use this enclave image instead of the built-in one
+    #[arg(long, value_name = "FILE", requires = "sigstruct")]
+    image: Option<PathBuf>,
+    /// Launch with this SIGSTRUCT, which also says whether it is a debug enclave
+    #[arg(long, value_name = "FILE", conflicts_with = "debug")]
+    sigstruct: Option<PathBuf>,
+}
+
+impl ImageFiles {
+    /// The image that these options mean.
+    pub fn open(&self, debug: bool) -> Result<Image, Failure> {
+        let variant = if debug { Variant::Debug } else { Variant::Production };
+        Ok(match (&self.image, &self.sigstruct) {
+            (_, None) => Image::embedded(variant)?,
+            (None, Some(sigstruct)) => Image::embedded(variant)?.with_sigstruct(sigstruct)?,
+            (Some(image), Some(sigstruct)) => Image::from_files(image, sigstruct)?,
+        })
+    }
+}
+
+impl Enclave {
+    /// The runner, after saying what about it is not secure.
+    pub fn runner(&self) -> Result<Runner, Failure> {
+        let image = self.files.open(self.debug)?;
+        let runner = Runner::with(self.tee, image, &Folders::of_user()?)?;
+        insecurities(&runner).iter().for_each(note);
+        Ok(if self.no_cache { runner.without_cache() } else { runner })
+    }
+}
+
+/// Everything about a run that takes protection away.
+pub fn insecurities(runner: &Runner) -> Vec<&'static str> {
+    let debug = runner.image().is_debug();
+    [
+        (runner.tee() == "sim", "simulated processor: no confidentiality"),
+        (debug, "debug enclave: no confidentiality, debuggers may look in"),
+    ]
+    .into_iter()
+    .filter_map(|(on, text)| on.then_some(text))
+    .collect()
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "MRENCLAVE   {}", self.mrenclave)?;
+        writeln!(f, "MRSIGNER    {}", self.mrsigner)?;
+        writeln!(f, "CONFIGID    {}", self.configid)?;
+        writeln!(f, "CONFIGSVN   {}", self.configsvn)?;
+        writeln!(f, "module      sha256:{}", self.module_sha256)
+    }
+}
+
+/// Who runs, as JSON.
+#[derive(Serialize)]
+pub struct Identity {
+    tee: &'static str,
+    secure: bool,
+    insecure: Vec<&'static str>,
+    mrenclave: String,
+    mrsigner: String,
+    isvprodid: u16,
+    isvsvn: u16,
+    debug: bool,
+    configid: String,
+    configsvn: u16,
+    module_sha256: String,
+}
+
+impl Identity {
+    /// Of a program on a runner, as far as it is known before the enclave is loaded.
+    pub fn of(runner: &Runner, program: &Program, enclave: &dyn twine::Enclave) -> Self {
+        let insecure = insecurities(runner);
+        let sigstruct = runner.image().sigstruct().fields();
+        Self {
+            tee: runner.tee(),
+            secure: insecure.is_empty(),
+            insecure,
+            mrenclave: hex::encode(enclave.mrenclave()),
+            mrsigner: hex::encode(enclave.mrsigner()),
+            isvprodid: sigstruct.isvprodid,
+            isvsvn: sigstruct.isvsvn,
+            debug: runner.image().is_debug(),
+            configid: program.candidate().config_id().to_string(),
+            configsvn: program.candidate().config_svn(),
+            module_sha256: program.workload().module.to_string(),
+        }
+    }
+}

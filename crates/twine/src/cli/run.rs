@@ -1,0 +1,184 @@
+//! `twine run`.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use twine::exit::{self, Code, Source};
+use twine::{End, Io, Program, Report};
+
+use super::enclave::{Enclave, Identity};
+use super::failure::Failure;
+use super::output::{Output, Status, note};
+use super::progress::Progress;
+use super::stats::Statistics;
+use super::workload::Workload;
+
+pub const SCHEMA: &str = "twine.run/1";
+
+/// Options of `twine run`.
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    enclave: Enclave,
+    /// Print what the run took: exits by kind, bytes, times, pages
+    #[arg(long)]
+    stats: bool,
+    /// Print each WASI call as it happens; debug enclaves only
+    #[arg(long)]
+    trace: bool,
+    /// Write {"event":"exit","source":"guest|runtime","code":N} to this open file descriptor at the end
+    #[arg(long, value_name = "N")]
+    status_fd: Option<u32>,
+    #[command(flatten)]
+    workload: Workload,
+}
+
+/// The result as JSON; with `--json` the program's standard output goes to standard error.
+#[derive(Serialize)]
+struct Data {
+    #[serde(flatten)]
+    identity: Identity,
+    exit: Exit,
+    message: Option<String>,
+    stats: Option<Statistics>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Exit {
+    source: Source,
+    code: u8,
+    /// The guest's status in full.
+    status: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct ExitEvent {
+    event: &'static str,
+    source: Source,
+    code: u8,
+}
+
+impl Options {
+    pub fn execute(self, output: &Output) -> Result<ExitCode, Failure> {
+        let mut events = self.status_fd.map(StatusFile::open).transpose()?;
+        let ended = self.run(output);
+        let (source, code) = match &ended {
+            Ok(exit) => (exit.source, exit.code),
+            Err(failure) => (Source::Runtime, failure.code as u8),
+        };
+        if let Some(events) = &mut events {
+            events.write(&ExitEvent { event: "exit", source, code })?;
+        }
+        ended.map(|exit| ExitCode::from(exit.code))
+    }
+
+    fn run(&self, output: &Output) -> Result<Exit, Failure> {
+        let program = self.workload.program()?;
+        let runner = self.enclave.runner()?;
+        let mut io = Io::inherit()?;
+        io.observer = Box::new(Progress::new(io.terminals[2]));
+        if output.is_json() {
+            // Standard output is for the one object.
+            let inherited = Io::inherit()?;
+            (io.streams.stdout, io.terminals[1]) = (inherited.streams.stderr, inherited.terminals[2]);
+        }
+        let loaded = runner.load(&program)?;
+        if runner.image().is_debug() {
+            note(format_args!("enclave at {:#x}, symbols in {}", loaded.enclave().base(), twine::image::ELF));
+            twine::image::loaded_for_debugger(loaded.enclave().base(), twine::image::ELF);
+        }
+        let identity = Identity::of(&runner, &program, loaded.enclave());
+        let load = loaded.took();
+        let options = twine::Options { trace: self.trace, compile_only: false };
+        let report = loaded.run(&program, io, options)?;
+        let (source, code) = exit::of_end(&report.end);
+        let status = match (&report.end, source) {
+            (End::Finished { code, .. }, Source::Guest) => Some(*code),
+            _ => None,
+        };
+        let exit = Exit { source, code, status };
+        let message = explain(&report, &program);
+        if let Some(message) = &message {
+            note(message);
+        }
+        let stats = self.stats.then(|| Statistics::new(&report.stats, load));
+        if let Some(stats) = &stats
+            && !output.is_json()
+        {
+            note(format_args!("statistics\n{stats}"));
+        }
+        if output.is_json() {
+            let ok = source == Source::Guest && code == 0;
+            let status = if ok { Status::Success } else { Status::Fail };
+            output.result(SCHEMA, status, &Data { identity, exit, message, stats });
+        }
+        Ok(exit)
+    }
+}
+
+/// Why it ended, unless the program ended by itself: what happened and what to do.
+pub fn explain(report: &Report, program: &Program) -> Option<String> {
+    use twine::Outcome;
+    let stopped = || {
+        let limit = program.timeout().map(|limit| humantime::format_duration(limit).to_string());
+        format!(
+            "the program was stopped after {}; raise --timeout if it needs longer",
+            limit.unwrap_or_default()
+        )
+    };
+    Some(match &report.end {
+        End::Finished { outcome, message, .. } => match outcome {
+            Outcome::Exited => return None,
+            Outcome::Trapped => format!("the program trapped: {message}"),
+            Outcome::OutOfFuel => {
+                let fuel = program.workload().limits.fuel.unwrap_or_default();
+                format!("the program used up its fuel of {fuel}; raise --fuel if it needs more: {message}")
+            }
+            Outcome::Stopped => stopped(),
+            Outcome::BadModule => message.clone(),
+            Outcome::Refused => format!("the enclave refused: {message}"),
+            Outcome::Failed => format!("the enclave failed: {message}"),
+        },
+        End::TimedOut => stopped(),
+        End::Died(message) if message.is_empty() => {
+            "the enclave ended itself and says no more; a debug enclave does (--debug)".to_owned()
+        }
+        End::Died(message) => format!("the enclave ended itself: {message}"),
+        End::Broken(message) => {
+            format!("the enclave cannot go on: {message}; this is a mistake in twine: report it")
+        }
+    })
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As text a run prints what the program prints.
+        Ok(())
+    }
+}
+
+/// The file behind a descriptor that whoever started us has opened.
+struct StatusFile(File);
+
+impl StatusFile {
+    fn open(fd: u32) -> Result<Self, Failure> {
+        let path = format!("/dev/fd/{fd}");
+        let file = OpenOptions::new().append(true).open(Path::new(&path));
+        file.map(Self).map_err(|error| {
+            Failure::usage(format!(
+                "--status-fd {fd}: {error}; open it for writing, as in `{fd}>status.json`"
+            ))
+        })
+    }
+
+    fn write(&mut self, event: &ExitEvent) -> Result<(), Failure> {
+        let line = serde_json::to_string(event).unwrap_or_default();
+        writeln!(self.0, "{line}")
+            .map_err(|error| Failure::new(Code::Io, "io", format!("--status-fd: {error}")))
+    }
+}

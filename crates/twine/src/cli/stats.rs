@@ -1,0 +1,105 @@
+//! What a run took, for people and programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use twine::{StartPhase, Stats};
+
+/// Counts; times in microseconds, sizes in bytes.
+#[derive(Serialize)]
+pub struct Statistics {
+    /// Host calls by name.
+    host_calls: BTreeMap<&'static str, u64>,
+    /// EENTER, all causes.
+    entries: u64,
+    /// Asynchronous exits.
+    exceptions: u64,
+    interrupts: u64,
+    bytes_out: u64,
+    bytes_in: u64,
+    inside_us: u64,
+    outside_us: u64,
+    /// From the start of loading to the end of the run.
+    total_us: u64,
+    /// How long each phase of the start-up took.
+    phases: Vec<Phase>,
+    /// Dynamic memory that the enclave held at its end and at most.
+    pages: u64,
+    peak_pages: u64,
+}
+
+#[derive(Serialize)]
+struct Phase {
+    name: &'static str,
+    us: u64,
+}
+
+impl Statistics {
+    /// Of a run whose enclave took `load` to be loaded and measured.
+    pub fn new(stats: &Stats, load: Duration) -> Self {
+        let mut phases = vec![Phase { name: "load and measure", us: micros(load) }];
+        let mut before = Duration::ZERO;
+        for (phase, since_start) in &stats.phases {
+            phases.push(Phase { name: name(*phase), us: micros(since_start.saturating_sub(before)) });
+            before = *since_start;
+        }
+        if stats.phases.iter().any(|(phase, _)| *phase == StartPhase::GuestStart) {
+            phases.push(Phase { name: "program", us: micros(stats.total.saturating_sub(before)) });
+        }
+        Self {
+            host_calls: stats.calls.iter().map(|(call, count)| (call.name(), *count)).collect(),
+            entries: stats.entries,
+            exceptions: stats.exceptions,
+            interrupts: stats.interrupts,
+            bytes_out: stats.bytes_out,
+            bytes_in: stats.bytes_in,
+            inside_us: micros(stats.inside),
+            outside_us: micros(stats.outside),
+            total_us: micros(load + stats.total),
+            phases,
+            pages: stats.pages,
+            peak_pages: stats.peak_pages,
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn name(phase: StartPhase) -> &'static str {
+    match phase {
+        StartPhase::Launch => "launch",
+        StartPhase::Runtime => "runtime and module",
+        StartPhase::Compiled => "compile",
+        StartPhase::Cached => "from the sealed cache",
+        StartPhase::GuestStart => "instantiate",
+    }
+}
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let calls: u64 = self.host_calls.values().sum();
+        writeln!(
+            f,
+            "  exits       {calls} host calls, {} exceptions, {} interrupts",
+            self.exceptions, self.interrupts
+        )?;
+        for (call, count) in &self.host_calls {
+            writeln!(f, "    {count:>9} {call}")?;
+        }
+        writeln!(f, "  entries     {}", self.entries)?;
+        writeln!(f, "  bytes       {} out, {} in", self.bytes_out, self.bytes_in)?;
+        writeln!(
+            f,
+            "  time        {} us inside, {} us outside, {} us in all",
+            self.inside_us, self.outside_us, self.total_us
+        )?;
+        for phase in &self.phases {
+            writeln!(f, "    {:>9} us {}", phase.us, phase.name)?;
+        }
+        write!(f, "  memory      {} pages committed at the end, {} at most", self.pages, self.peak_pages)
+    }
+}

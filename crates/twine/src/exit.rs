@@ -1,0 +1,67 @@
+//! Exit codes: the guest's own, or one of a fixed set.
+
+use twine_abi::calls::Outcome;
+use twine_host::run::End;
+
+/// What the runtime's own exit codes mean; the numbers are those of sysexits(3), timeout(1) and a shell's SIGABRT.
+///
+/// A guest may end with any of these numbers itself: [`Source`] tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    /// The command line is wrong (EX_USAGE).
+    Usage = 64,
+    /// A module, image or SIGSTRUCT is malformed, or asks for what is not there (EX_DATAERR).
+    BadInput = 65,
+    /// A file that was named is not there (EX_NOINPUT).
+    MissingFile = 66,
+    /// No trusted execution environment of the kind asked for (EX_UNAVAILABLE).
+    NoTee = 69,
+    /// The enclave or this program failed (EX_SOFTWARE).
+    Internal = 70,
+    /// Reading or writing failed: state, cache, output (EX_IOERR).
+    Io = 74,
+    /// Refused by identity or policy: signature, measurement, CONFIGID (EX_NOPERM).
+    Refused = 77,
+    /// The configuration is wrong, or asks for what this release does not have (EX_CONFIG).
+    Config = 78,
+    /// The time or the fuel is used up, as timeout(1) has it.
+    Budget = 124,
+    /// A WebAssembly trap: 128 + SIGABRT, as Wasmtime has it.
+    Trap = 134,
+}
+
+/// Who an exit code comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Source {
+    /// The program: it returned from `_start` or called `proc_exit`.
+    Guest,
+    /// Twine: the number is a [`Code`].
+    Runtime,
+}
+
+/// The exit code of a run, and whose it is.
+///
+/// Of a guest's status the low 8 bits are left, as of every Unix process.
+pub fn of_end(end: &End) -> (Source, u8) {
+    let runtime = |code: Code| (Source::Runtime, code as u8);
+    match end {
+        End::Finished { outcome, code, .. } => match outcome {
+            Outcome::Exited => (Source::Guest, (code & 0xff) as u8),
+            Outcome::Trapped => runtime(Code::Trap),
+            Outcome::OutOfFuel | Outcome::Stopped => runtime(Code::Budget),
+            Outcome::BadModule => runtime(Code::BadInput),
+            Outcome::Refused => runtime(Code::Refused),
+            Outcome::Failed => runtime(Code::Internal),
+        },
+        End::TimedOut => runtime(Code::Budget),
+        End::Died(_) | End::Broken(_) => runtime(Code::Internal),
+    }
+}
+
+impl From<Code> for std::process::ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}

@@ -1,0 +1,124 @@
+//! What to run: a module and the workload that it runs as.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use twine_workload::manifest::{Config, Manifest, Resolved};
+use twine_workload::{Candidate, EnvValue, MountSource, Workload, sha256};
+
+use crate::error::{Error, Result};
+
+/// A program with its identity: everything that the enclave will obey, and the bytes that it will ask for.
+#[derive(Clone, Debug)]
+pub struct Program {
+    candidate: Candidate,
+    presented: Vec<u8>,
+    module: Option<Vec<u8>>,
+    environment: Vec<u8>,
+    volumes: Vec<(String, PathBuf)>,
+    timeout: Option<Duration>,
+}
+
+impl Program {
+    /// A module from a file with arguments after its file name, and defaults for everything else.
+    ///
+    /// # Errors
+    /// See [`Program::from_config`].
+    pub fn from_file(module: impl AsRef<Path>, args: &[String]) -> Result<Self> {
+        Self::from_config(&Config::implicit("", module.as_ref(), args)?)
+    }
+
+    /// A program from a configuration: a manifest, or what flags said, or both.
+    ///
+    /// # Errors
+    /// A value against the manifest's rules, a file that is missing or not the one measured, a missing signature.
+    pub fn from_config(config: &Config) -> Result<Self> {
+        let resolved = resolve(&config.manifest()?, config.base())?;
+        let environment = environment(&resolved.workload);
+        let presented = resolved.presented()?;
+        let candidate = Candidate::parse(&presented)?;
+        let volumes = volumes(&resolved);
+        let Resolved { module, timeout, .. } = resolved;
+        Ok(Self { candidate, presented, module, environment, volumes, timeout })
+    }
+
+    /// The workload.
+    pub fn workload(&self) -> &Workload {
+        self.candidate.workload()
+    }
+
+    /// The workload's identity: digest, CONFIGID, CONFIGSVN.
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidate
+    }
+
+    /// The module's bytes, if the configuration named its file: what is measured needs only the digest.
+    pub fn module(&self) -> Option<&[u8]> {
+        self.module.as_deref()
+    }
+
+    /// When the host stops it.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Canonical workload, and the owner's signature if there is one.
+    pub(crate) fn presented(&self) -> &[u8] {
+        &self.presented
+    }
+
+    /// `NAME=value` and a zero byte for each variable that the host may choose and has.
+    pub(crate) fn environment(&self) -> &[u8] {
+        &self.environment
+    }
+
+    /// Name of each volume that the workload mounts, and the file that the host keeps it in.
+    pub fn volumes(&self) -> &[(String, PathBuf)] {
+        &self.volumes
+    }
+}
+
+/// Reads what a manifest names, below `base`, and makes the workload. A module in text form becomes the binary that is
+/// measured and run.
+///
+/// # Errors
+/// [`Error::Manifest`] and [`Error::Module`].
+pub fn resolve(manifest: &Manifest, base: &Path) -> Result<Resolved> {
+    // The directory of a manifest that was named without one is the current one.
+    let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+    let mut resolved = manifest.resolve(base)?;
+    if let Some(path) = manifest.host.module.as_deref().filter(|path| is_text(path))
+        && let Some(text) = &resolved.module
+    {
+        let why = |error: wat::Error| Error::Module { path: path.to_owned(), why: error.to_string() };
+        let module = wat::parse_bytes(text).map_err(why)?.into_owned();
+        resolved.workload.module = sha256(&module);
+        resolved.module = Some(module);
+    }
+    Ok(resolved)
+}
+
+fn is_text(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "wat")
+}
+
+/// Name and file of each volume.
+fn volumes(resolved: &Resolved) -> Vec<(String, PathBuf)> {
+    let mounts = resolved.workload.mounts.iter();
+    mounts
+        .filter_map(|mount| match &mount.source {
+            MountSource::Volume { name, .. } => {
+                Some((name.clone(), resolved.paths.get(&mount.guest)?.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn environment(workload: &Workload) -> Vec<u8> {
+    let passed = workload.env.iter().filter(|variable| variable.value == EnvValue::Passthrough);
+    passed
+        .filter_map(|variable| Some(format!("{}={}\0", variable.name, std::env::var(&variable.name).ok()?)))
+        .collect::<String>()
+        .into_bytes()
+}

@@ -1,0 +1,27 @@
+;; Prints its arguments, then its environment, each ended by a zero byte that is written as a newline.
+(module
+  (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func $print (param $bytes i32)
+    (local $i i32)
+    (block $end
+      (loop $each
+        (br_if $end (i32.ge_u (local.get $i) (local.get $bytes)))
+        (if (i32.eqz (i32.load8_u offset=8192 (local.get $i)))
+          (then (i32.store8 offset=8192 (local.get $i) (i32.const 10))))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br $each)))
+    (i32.store (i32.const 16) (i32.const 8192))
+    (i32.store (i32.const 20) (local.get $bytes))
+    (drop (call $fd_write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 24))))
+  (func (export "_start")
+    (drop (call $args_sizes (i32.const 0) (i32.const 4)))
+    (drop (call $args_get (i32.const 4096) (i32.const 8192)))
+    (call $print (i32.load (i32.const 4)))
+    (drop (call $environ_sizes (i32.const 0) (i32.const 4)))
+    (drop (call $environ_get (i32.const 4096) (i32.const 8192)))
+    (call $print (i32.load (i32.const 4)))))
