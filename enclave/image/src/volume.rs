@@ -17,7 +17,7 @@ use twine_abi::wire::{MAX_PAYLOAD, Status};
 use twine_enclave::identity::{self, SealTo};
 use twine_enclave::{border, clock, random};
 use twine_volume::store::{ReadAt, Store, StoreError, WriteAt};
-use twine_volume::{Clock, Entropy, EntropyFailed, Environment, MasterKey, Options, Volume};
+use twine_volume::{Clock, Entropy, EntropyFailed, Environment, Error, MasterKey, Options, Volume};
 use twine_workload::{Freshness, KeyPolicy};
 
 use crate::End;
@@ -42,7 +42,7 @@ pub fn open(
         refused(match status {
             Status::Busy => "another process has it open".to_owned(),
             Status::NotFound => {
-                "the host has no such store; name its file with --dir or [host.volumes]".to_owned()
+                "the host has no such store; name its file with --dir FILE::GUEST or host.paths".to_owned()
             }
             status => format!("the host could not open its store ({status:?})"),
         })
@@ -64,7 +64,16 @@ pub fn open(
     } else {
         Volume::open(store, &master, environment, &options)
     };
-    opened.map(Arc::new).map_err(|error| refused(error.to_string()))
+    opened.map(Arc::new).map_err(|error| {
+        refused(match error {
+            Error::WrongKey => {
+                "it belongs to another workload (module, arguments, environment, mounts, limits: \
+                `twine measure --diff` shows what changed), or to another enclave or signer"
+                    .to_owned()
+            }
+            error => error.to_string(),
+        })
+    })
 }
 
 struct Label([u8; LABEL]);

@@ -21,3 +21,5 @@ pub use tables::{
     ClockWord, DEFAULT_ARG0, EnvEntry, EnvTable, FreshnessWord, HostTable, IdentityTable, KeyWord,
     LimitsTable, Manifest, MountKind, MountTable, NetworkTable, Size, StdioTable, WorkloadTable,
 };
+/// A value of the manifest, as [`Config::set`] takes it.
+pub use toml::Value;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use clap::Args;
 use twine::Program;
-use twine::workload::manifest::{Config, Origin};
+use twine::workload::manifest::{Config, Origin, Value};
 
 use super::failure::Failure;
 
@@ -22,7 +22,8 @@ pub struct Workload {
     /// Give the program an empty directory in enclave memory, gone at exit [default size: 64 MiB]
     #[arg(long, value_name = "GUEST[=SIZE]")]
     scratch: Vec<String>,
-    #[arg(long, hide = true, value_name = "HOST::GUEST")]
+    /// Give the program an encrypted volume, kept in this file of the host and created if it is not there
+    #[arg(long, value_name = "FILE::GUEST[:ro]")]
     dir: Vec<String>,
     /// Stop the program after this many units of work, about one wasm instruction each
     #[arg(long, value_name = "N")]
@@ -85,6 +86,9 @@ impl Workload {
             let mount = BTreeMap::from([("guest", guest), ("kind", "scratch"), ("size", size)]);
             config.push(&["workload", "mount"], mount, Origin::Flag("--scratch".to_owned()));
         }
+        for dir in &self.dir {
+            self.volume(&mut config, dir)?;
+        }
         let mut limit = |name, flag: &str, value: Option<u64>| {
             if let Some(value) = value {
                 let value = i64::try_from(value).unwrap_or(i64::MAX);
@@ -100,16 +104,31 @@ impl Workload {
         Ok(config)
     }
 
+    /// A volume of `--dir`. Its name, which enters its key, is the guest path with dots for slashes.
+    fn volume(&self, config: &mut Config, dir: &str) -> Result<(), Failure> {
+        let usage = || Failure::usage(format!("--dir {dir}: write FILE::GUEST, like data.volume::/data"));
+        let (file, guest) = dir.split_once("::").filter(|(file, _)| !file.is_empty()).ok_or_else(usage)?;
+        let (guest, read_only) = guest.strip_suffix(":ro").map_or((guest, false), |guest| (guest, true));
+        let name = match guest.trim_matches('/') {
+            "" => "root".to_owned(),
+            path => path.replace('/', "."),
+        };
+        // A relative file is below the current folder, not below the manifest's.
+        let file = std::path::absolute(file).map_err(|_| usage())?;
+        let origin = || Origin::Flag("--dir".to_owned());
+        let mount = BTreeMap::from([
+            ("guest", Value::from(guest)),
+            ("kind", Value::from("volume")),
+            ("name", Value::from(name)),
+            ("read_only", Value::from(read_only)),
+        ]);
+        config.push(&["workload", "mount"], mount, origin());
+        config.set(&["host", "paths", guest], file.to_str().ok_or_else(usage)?, origin());
+        Ok(())
+    }
+
     /// The program.
     pub fn program(&self) -> Result<Program, Failure> {
-        if let Some(dir) = self.dir.first() {
-            return Err(twine::Error::Unsupported {
-                what: format!("--dir {dir}: a directory of the host in clear"),
-                remedy: "mount an encrypted volume by a manifest (workload.mount, kind = \"volume\"), \
-                         or a directory in enclave memory with --scratch GUEST[=SIZE]",
-            }
-            .into());
-        }
         Ok(Program::from_config(&self.config()?)?)
     }
 }
