@@ -115,6 +115,12 @@ impl Workload {
         };
         // A relative file is below the current folder, not below the manifest's.
         let file = std::path::absolute(file).map_err(|_| usage())?;
+        if file.is_dir() {
+            return Err(Failure::usage(format!(
+                "--dir {dir}: a folder of the host in clear is not in this release; \
+                 name a file for an encrypted volume, like data.volume::/data"
+            )));
+        }
         let origin = || Origin::Flag("--dir".to_owned());
         let mount = BTreeMap::from([
             ("guest", Value::from(guest)),
