@@ -42,7 +42,8 @@ pub fn open(
         refused(match status {
             Status::Busy => "another process has it open".to_owned(),
             Status::NotFound => {
-                "the host has no such store; name its file with --dir FILE::GUEST or host.paths".to_owned()
+                "the host has no such store (a read-only mount creates none); name its file with --dir FILE::GUEST or \
+             host.paths".to_owned()
             }
             status => format!("the host could not open its store ({status:?})"),
         })

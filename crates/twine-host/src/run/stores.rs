@@ -25,6 +25,7 @@ impl Stores {
         let path = place.map(|(_, path)| path.clone()).ok_or(Status::NotFound)?;
         let mut store = match FileStore::open(&path, write) {
             Err(_) if !path.exists() && write => FileStore::create(&path).map_err(status)?,
+            Err(_) if !path.exists() => return Err(Status::NotFound),
             other => other.map_err(status)?,
         };
         let length = store.length().map_err(status)?;

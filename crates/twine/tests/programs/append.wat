@@ -1,0 +1,28 @@
+;; Appends 16 bytes to the file "log" of its first directory, syncs, and prints how many times it has done so (1 to 9).
+(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_sync" (func $fd_sync (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_filestat_get" (func $filestat (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) "log")
+  (data (i32.const 200) "secret-in-a-file")
+  (func $check (param $errno i32)
+    (if (local.get $errno) (then (call $exit (local.get $errno)))))
+  (func $write (param $fd i32) (param $from i32) (param $bytes i32)
+    (i32.store (i32.const 0) (local.get $from))
+    (i32.store (i32.const 4) (local.get $bytes))
+    (call $check (call $fd_write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8))))
+  (func (export "_start")
+    ;; Directory 3, no flags, "log", CREAT, rights fd_datasync|read|write|sync|filestat_get, APPEND.
+    (call $check (call $path_open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 3) (i32.const 1)
+      (i64.const 0x200053) (i64.const 0) (i32.const 1) (i32.const 12)))
+    (call $write (i32.load (i32.const 12)) (i32.const 200) (i32.const 16))
+    (call $check (call $fd_sync (i32.load (i32.const 12))))
+    (call $check (call $filestat (i32.load (i32.const 12)) (i32.const 300)))
+    (i32.store8 (i32.const 400)
+      (i32.add (i32.const 48) (i32.div_u (i32.load (i32.const 332)) (i32.const 16))))
+    (i32.store8 (i32.const 401) (i32.const 10))
+    (call $write (i32.const 1) (i32.const 400) (i32.const 2))))
