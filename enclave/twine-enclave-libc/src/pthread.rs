@@ -110,6 +110,23 @@ accepted! {
     pthread_atfork(prepare: usize, parent: usize, child: usize);
 }
 
+/// Functions that would describe a thread's stack, for a handler of stack overflows; guard pages end the enclave here.
+macro_rules! refused {
+    ($($name:ident($($arg:ident: $type:ty),*);)*) => {
+        $(#[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($arg: $type),*) -> c_int {
+            $(let _ = $arg;)*
+            libc::ENOSYS
+        })*
+    };
+}
+
+refused! {
+    pthread_getattr_np(handle: usize, attributes: *mut c_void);
+    pthread_attr_getguardsize(attributes: *const c_void, size: *mut usize);
+    pthread_attr_getstack(attributes: *const c_void, address: *mut *mut c_void, size: *mut usize);
+}
+
 /// Destructors by key; 0: the key is free, 1: taken without one.
 static KEYS: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
 

@@ -124,3 +124,15 @@ pub unsafe extern "C" fn statx(_: c_int, _: *const c_char, _: c_int, _: u32, _: 
 pub extern "C" fn __tls_get_addr() -> ! {
     fatal::die("dynamic thread-local storage in a static image", format_args!(""))
 }
+
+/// std would look here for the size of signal frames; there are none.
+#[unsafe(no_mangle)]
+pub extern "C" fn getauxval(_: u64) -> u64 {
+    0
+}
+
+/// std waits here for a signal that never comes.
+#[unsafe(no_mangle)]
+pub extern "C" fn pause() -> ! {
+    fatal::die("waited for a signal", format_args!(""))
+}

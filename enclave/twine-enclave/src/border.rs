@@ -52,6 +52,9 @@ pub fn call<C: HostCall>(request: &C, data: &[u8], into: &mut [u8]) -> Result<(C
         untrusted::copy_out(data, buffer + used as u64);
         entry::twine_enclu_call(Exit::Call as u64, (used + padded(data.len())) as u64)
     };
+    if fatal::is_dead() {
+        fatal::die("another thread ended the enclave", format_args!(""));
+    }
     let reply_head = 8 * (C::Reply::COUNT + 2);
     if replied == 8 {
         let mut word = [0; 8];

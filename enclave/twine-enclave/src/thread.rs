@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Mutex;
 
 use twine_abi::calls::Spawn;
-use twine_abi::layout::THREADS;
+use twine_abi::layout::{PAGE_SIZE, THREADS};
 
 use crate::memory::{self, Protection};
 use crate::{border, layout, tcb};
@@ -83,7 +83,10 @@ fn prepare(index: usize) -> Result<(), memory::Error> {
             let handler = memory::reserve(HANDLER_STACK, 1, true, Protection::RW)?;
             memory::commit(handler, HANDLER_STACK)?;
             *word(tcb::HANDLER_STACK) = handler + HANDLER_STACK;
-            *word(tcb::STACK) = new_stack()?;
+            let top = new_stack()?;
+            // The entry code uses it before exceptions can be taken.
+            memory::commit(top - PAGE_SIZE, PAGE_SIZE)?;
+            *word(tcb::STACK) = top;
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use twine_abi::wire::Status;
 use twine_volume::store::Store as _;
 
 use super::End;
+use super::stop;
 use super::thread::{self, Shared};
 use crate::backend::{PageError, Perms};
 
@@ -190,7 +191,9 @@ impl Server for Service {
         let slot = usize::try_from(ask.slot).map_err(|_| Status::Invalid)?;
         let run = move || {
             if let Some(end) = thread::run(&shared, slot) {
+                // The other threads may wait for this one for ever.
                 shared.set_end(end);
+                stop::drop_enclave(&shared);
             }
         };
         std::thread::Builder::new().spawn(run).map_err(|_| Status::Exhausted)?;

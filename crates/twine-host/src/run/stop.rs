@@ -83,9 +83,14 @@ pub fn watch(shared: &Arc<Shared>) -> Option<JoinHandle<()>> {
                 return;
             }
         }
-        shared.stop.advance(DROPPED);
-        while !shared.stop.wait_finished(NUDGE) {
-            shared.interrupt_all();
-        }
+        drop_enclave(&shared);
     }))
+}
+
+/// Makes every thread leave for good; returns when the run is over.
+pub fn drop_enclave(shared: &Shared) {
+    shared.stop.advance(DROPPED);
+    while !shared.stop.wait_finished(NUDGE) {
+        shared.interrupt_all();
+    }
 }

@@ -25,6 +25,7 @@ pub struct Shared {
     pub started: Instant,
     pub stop: Stop,
     pub beds: [Bed; THREADS],
+    turns: [Mutex<()>; THREADS],
     pub streams: Mutex<Streams>,
     pub observer: Mutex<Box<dyn Observer>>,
     pub cache: Mutex<super::cache::Cache>,
@@ -44,6 +45,7 @@ impl Shared {
             started,
             stop: Stop::new(),
             beds: Default::default(),
+            turns: Default::default(),
             streams: Mutex::new(job.streams),
             observer: Mutex::new(job.observer),
             cache: Mutex::new(super::cache::Cache::new(job.cache)),
@@ -94,6 +96,8 @@ pub fn run(shared: &Arc<Shared>, slot: usize) -> Option<End> {
     let Some(&tcs) = shared.enclave.tcs().get(slot) else {
         return Some(End::Broken(format!("the image has no thread slot {slot}")));
     };
+    // The enclave gives a slot out again a moment before its last thread has left.
+    let _turn = shared.turns.get(slot).map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
     let mut thread = Thread { shared, buffer: Buffer::new(), counts: Stats::default(), asked_to_stop: false };
     let end = thread.run(tcs);
     let Stats { bytes_out, bytes_in, entries, exceptions, interrupts, inside, outside, .. } = thread.counts;
