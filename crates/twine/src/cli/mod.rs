@@ -13,6 +13,7 @@ mod platform;
 mod progress;
 mod run;
 mod stats;
+mod verify;
 mod workload;
 
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ enum Verb {
     /// Sign enclave images, here or elsewhere
     #[command(subcommand)]
     Image(image::Options),
+    /// Check that a quote is authentic and what a policy asks for; needs no SGX
+    Verify(verify::Options),
     /// Check and explain manifests
     #[command(subcommand)]
     Config(config::Options),
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Verb::Platform(options) => (platform::SCHEMA, options.execute(&output)),
         Verb::Key(options) => (key::SCHEMA, options.execute(&output)),
         Verb::Image(options) => (image::SCHEMA, options.execute(&output)),
+        Verb::Verify(options) => (verify::SCHEMA, options.execute(&output)),
         Verb::Config(options) => (config::SCHEMA, options.execute(&output)),
     };
     result.unwrap_or_else(|failure: Failure| {
