@@ -62,11 +62,6 @@ impl Program {
         self.timeout
     }
 
-    /// Where the host keeps the program's volumes: name and file.
-    pub(crate) fn volumes(&self) -> &[(String, PathBuf)] {
-        &self.volumes
-    }
-
     /// Canonical workload, and the owner's signature if there is one.
     pub(crate) fn presented(&self) -> &[u8] {
         &self.presented
