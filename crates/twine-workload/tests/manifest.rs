@@ -66,7 +66,12 @@ fn the_published_schema_is_the_programs() {
         fs::write(&path, json_schema()).unwrap();
     }
     let published = fs::read_to_string(path).unwrap_or_default();
-    assert!(published == json_schema(), "run TWINE_UPDATE=1 cargo test -p twine-workload --features toml");
+    // As values: the order of keys depends on a feature of serde_json that other crates of a build may switch on.
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    assert!(
+        value(&published) == value(&json_schema()),
+        "run TWINE_UPDATE=1 cargo test -p twine-workload --features toml"
+    );
 }
 
 #[test]

@@ -118,10 +118,12 @@ impl<'a> Walk<'a> {
         schema: Option<&Value>,
         path: &[String],
     ) -> FileError {
-        let known: Vec<&str> = schema
+        let mut known: Vec<&str> = schema
             .and_then(|schema| schema.get("properties")?.as_object())
             .map(|properties| properties.keys().map(String::as_str).collect())
             .unwrap_or_default();
+        // The map's own order depends on a feature that other crates of a build may switch on.
+        known.sort_unstable();
         let near = known
             .iter()
             .map(|name| (strsim::jaro_winkler(key, name), name))
