@@ -43,6 +43,9 @@ macro_rules! calls {
             /// All of them, in the order of their numbers.
             pub const ALL: &[Call] = &[$(Call::$name),*];
 
+            /// The highest number. Not every number below it is a call's.
+            pub const LAST: usize = Self::ALL[Self::ALL.len() - 1] as usize;
+
             /// The call of a request's first word.
             pub fn from_word(word: u64) -> Option<Self> {
                 match word { $($number => Some(Self::$name),)* _ => None }

@@ -32,7 +32,7 @@ pub struct Shared {
     pub stores: Mutex<super::stores::Stores>,
     end: Mutex<Option<End>>,
     totals: Mutex<Stats>,
-    calls: [AtomicU64; Call::ALL.len() + 1],
+    calls: [AtomicU64; Call::LAST + 1],
 }
 
 impl Shared {
@@ -52,7 +52,7 @@ impl Shared {
             stores: Mutex::new(super::stores::Stores::new(job.volumes)),
             end: Mutex::new(None),
             totals: Mutex::default(),
-            calls: [const { AtomicU64::new(0) }; Call::ALL.len() + 1],
+            calls: [const { AtomicU64::new(0) }; Call::LAST + 1],
         }
     }
 
