@@ -1,0 +1,223 @@
+//! What is kept of a run of the benchmark, as JSON.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Grows when a field changes its meaning or goes.
+pub const SCHEMA: &str = "twine.bench/1";
+
+/// Results of one run.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Results {
+    /// `twine.bench/1`.
+    pub schema: String,
+    /// When it began, RFC 3339, UTC.
+    pub started: String,
+    /// How long it took, in seconds.
+    pub took: f64,
+    /// The command that makes these results.
+    pub command: String,
+    pub machine: Machine,
+    pub settings: Settings,
+    /// Names and versions of what was measured and of what built it.
+    pub versions: BTreeMap<String, String>,
+    pub workloads: Vec<WorkloadResults>,
+}
+
+/// The machine.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    pub processor: String,
+    pub cores: usize,
+    /// Bytes.
+    pub memory: u64,
+    pub kernel: String,
+    pub system: String,
+    /// Runnable tasks, averaged over a minute, before the first and after the last run.
+    pub load: [f64; 2],
+}
+
+/// How it was measured.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// A trial of the benchmark itself, whose figures say nothing.
+    pub quick: bool,
+    /// Rounds of each row after one to warm up.
+    pub rounds: u32,
+    /// Whether any side had large pages.
+    pub large_pages: bool,
+    /// The core that all measured processes run on.
+    pub core: usize,
+}
+
+/// One workload.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadResults {
+    pub name: String,
+    pub about: String,
+    pub rows: Vec<RowResults>,
+    pub summaries: Vec<SummaryResult>,
+    /// Why it did not run, or which of its rows did not.
+    pub left_out: Vec<String>,
+}
+
+/// Whether caches are warm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Caches {
+    /// Compiled modules are cached on both sides, files are in the host's page cache.
+    Warm,
+    /// Nothing of either.
+    Cold,
+    /// The module is compiled during the run, on both sides.
+    Compiling,
+}
+
+/// Of a row's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    Seconds,
+    Bytes,
+    /// Something that is counted.
+    Count,
+    /// Bytes per second; more is better.
+    BytesPerSecond,
+}
+
+/// Where a row stands on a curve.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// The curve's name; all rows with it are drawn together.
+    pub curve: String,
+    /// What `x` is.
+    pub of: String,
+    pub x: f64,
+}
+
+/// One row.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RowResults {
+    pub id: String,
+    pub title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<Point>,
+    pub unit: Unit,
+    pub caches: Caches,
+    pub sides: Vec<SideResults>,
+    pub ratios: Vec<Ratio>,
+    /// Bounds on a side's own value.
+    pub bounds: Vec<Bound>,
+    /// Rounds that do not count because `fdatasync` moved by half while they ran.
+    pub void_rounds: u32,
+}
+
+/// One side of a row.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SideResults {
+    pub name: String,
+    /// In the order of the rounds.
+    pub values: Vec<f64>,
+    pub median: f64,
+    /// Quartiles.
+    pub low: f64,
+    pub high: f64,
+    /// What Twine counts: exits by kind, bytes across the border, pages; the same in every run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// Two sides of the same round, divided.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ratio {
+    pub of: String,
+    pub to: String,
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+    /// What was promised.
+    pub at_most: Option<f64>,
+    /// Whether the median holds it.
+    pub held: Option<bool>,
+}
+
+/// A promise about a side's own value.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bound {
+    pub side: String,
+    /// The side whose value is taken off first, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<String>,
+    pub at_most: f64,
+    pub held: bool,
+}
+
+/// The geometric mean of a workload's ratios.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SummaryResult {
+    pub title: String,
+    pub of: String,
+    pub to: String,
+    pub value: f64,
+    /// The largest of the rows' ratios, and whose.
+    pub worst: f64,
+    pub worst_row: String,
+    pub at_most: Option<f64>,
+    pub held: Option<bool>,
+}
+
+impl Results {
+    /// Reads a file that an earlier run wrote.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let results: Self = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        if results.schema != SCHEMA {
+            bail!("{}: schema {:?}, this program reads {SCHEMA}", path.display(), results.schema);
+        }
+        Ok(results)
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl Iterator<Item = &RowResults> {
+        self.workloads.iter().flat_map(|workload| &workload.rows)
+    }
+}
+
+impl RowResults {
+    pub fn side(&self, name: &str) -> Option<&SideResults> {
+        self.sides.iter().find(|side| side.name == name)
+    }
+
+    pub fn ratio(&self, of: &str, to: &str) -> Option<&Ratio> {
+        self.ratios.iter().find(|ratio| ratio.of == of && ratio.to == to)
+    }
+}
+
+/// The JSON Schema of [`Results`].
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Results).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_published_schema_is_this_one() {
+        let published: serde_json::Value =
+            serde_json::from_str(include_str!("../results.schema.json")).unwrap();
+        assert_eq!(published, super::schema(), "run: twine-bench schema > bench/results.schema.json");
+    }
+}

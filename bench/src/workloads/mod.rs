@@ -1,0 +1,11 @@
+//! The workloads, one file each.
+
+mod polybench;
+mod start;
+
+use crate::workload::Workload;
+
+/// All of them, in the order of the report.
+pub fn all() -> Vec<Box<dyn Workload>> {
+    vec![Box::new(start::Start), Box::new(polybench::Polybench)]
+}

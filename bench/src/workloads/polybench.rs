@@ -1,0 +1,98 @@
+//! PolyBench's thirty kernels, from one source for both.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::kit::Kit;
+use crate::process;
+use crate::row::{Invocation, NATIVE, Row, Side, Summary, TWINE, WASMTIME};
+use crate::workload::Workload;
+
+/// Thirty kernels of linear algebra, statistics, stencils and dynamic programming.
+pub struct Polybench;
+
+const KERNELS: [&str; 30] = [
+    "2mm",
+    "3mm",
+    "adi",
+    "atax",
+    "bicg",
+    "cholesky",
+    "correlation",
+    "covariance",
+    "deriche",
+    "doitgen",
+    "durbin",
+    "fdtd-2d",
+    "floyd-warshall",
+    "gemm",
+    "gemver",
+    "gesummv",
+    "gramschmidt",
+    "heat-3d",
+    "jacobi-1d",
+    "jacobi-2d",
+    "lu",
+    "ludcmp",
+    "mvt",
+    "nussinov",
+    "seidel-2d",
+    "symm",
+    "syr2k",
+    "syrk",
+    "trisolv",
+    "trmm",
+];
+
+/// A kernel that takes less natively is repeated within its process, so that what is compared is the kernel.
+const LEAST_SECONDS: f64 = 1.5;
+
+impl Workload for Polybench {
+    fn name(&self) -> &'static str {
+        "polybench"
+    }
+
+    fn about(&self) -> &'static str {
+        "The thirty kernels of PolyBench/C, written anew from their definitions, with the sizes of its LARGE data set, in \
+         double precision (floyd-warshall and nussinov in integers, as there). Native code and WebAssembly come from the same \
+         source by the same compiler with -O3. Short kernels are repeated within the process; checksums of what each leaves \
+         behind agree on all sides."
+    }
+
+    fn rows(&self, kit: &Kit) -> Result<Vec<Row>> {
+        let (kernels, size) = if kit.quick() { (&KERNELS[..2], "MINI") } else { (&KERNELS[..], "LARGE") };
+        kernels.iter().map(|kernel| row(kit, kernel, size)).collect()
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        vec![
+            Summary { title: "PolyBench to native", of: TWINE, to: NATIVE, at_most: Some(0.97) },
+            Summary { title: "PolyBench to Wasmtime outside", of: TWINE, to: WASMTIME, at_most: Some(1.03) },
+            Summary { title: "Wasmtime outside to native", of: WASMTIME, to: NATIVE, at_most: None },
+        ]
+    }
+}
+
+fn row(kit: &Kit, kernel: &str, size: &str) -> Result<Row> {
+    let source = [kit.sources("polybench").join(format!("{kernel}.c"))];
+    let flags = [format!("-D{size}")];
+    let native = kit.native("polybench", kernel, &source, &flags)?;
+    let module = kit.wasm("polybench", kernel, &source, &flags)?;
+    let times = if kit.quick() { 1 } else { times(&native)? }.to_string();
+    let args = [times.as_str()];
+    let sides = vec![
+        Side::timed(NATIVE, Invocation::new(&native).args(args)),
+        Side::timed(WASMTIME, kit.peer(&[], &module, &args)),
+        Side::timed(TWINE, kit.twine(&[], &module, &args)),
+    ];
+    let row = Row::timed(format!("polybench/{kernel}"), kernel, sides);
+    Ok(row.hold(TWINE, NATIVE, 1.35).hold(TWINE, WASMTIME, 1.03))
+}
+
+/// How often a kernel has to run to take long enough.
+fn times(native: &Path) -> Result<u32> {
+    let command = Invocation::new(native).arg("1");
+    let once = process::run(&command, false)?.succeeded(&command)?.wall.as_secs_f64();
+    Ok((LEAST_SECONDS / once).ceil().max(1.0) as u32)
+}
