@@ -13,7 +13,7 @@ use twine_runtime::Options;
 use twine_runtime::engine::engine;
 use wasmtime::{Engine, Linker, Module, Store};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
-use wasmtime_wasi::{DirPerms, FilePerms, I32Exit, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
 /// Runs a WASI program, or compiles it.
 #[derive(Parser)]
@@ -51,8 +51,9 @@ impl Cli {
         if self.compile {
             let bytes = read(&self.module)?;
             let started = Instant::now();
-            let artefact = engine.precompile_module(&bytes).map_err(wide)?;
-            println!("{} {}", started.elapsed().as_secs_f64(), artefact.len());
+            let module = Module::from_binary(&engine, &bytes).map_err(wide)?;
+            let took = started.elapsed();
+            println!("{} {}", took.as_secs_f64(), module.serialize().map_err(wide)?.len());
             return Ok(ExitCode::SUCCESS);
         }
         let module = self.load(&engine)?;
@@ -97,7 +98,7 @@ impl Cli {
         }
         for dir in &self.dirs {
             let (host, guest) = dir.split_once("::").context("--dir wants HOST::GUEST")?;
-            world.preopened_dir(host, guest, DirPerms::all(), FilePerms::all()).map_err(wide)?;
+            world.preopened_dir(host, guest, FsPerms::ReadWrite).map_err(wide)?;
         }
         Ok(world.build_p1())
     }
