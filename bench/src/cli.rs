@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::compare::compare;
 use crate::kit::Kit;
 use crate::measure::{self, Effort};
-use crate::results::{self, Results, Settings, WorkloadResults};
+use crate::results::{self, Clock, Results, Settings, WorkloadResults};
 use crate::row::Row;
 use crate::workload::Workload;
 use crate::{machine, process, report, workloads};
@@ -63,6 +63,9 @@ struct Run {
     /// A row that has used this up ends after its third round
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     budget: Duration,
+    /// What times whole processes: `processor` for a machine that does other things as well
+    #[arg(long, value_enum, default_value = "wall")]
+    clock: Clock,
     /// A `twine` to measure; by default it is built
     #[arg(long, value_name = "PROGRAM")]
     twine: Option<PathBuf>,
@@ -119,7 +122,13 @@ impl Run {
             took: 0.0,
             command: self.command(),
             machine: machine::describe(),
-            settings: Settings { quick: self.quick, rounds, large_pages: false, core: process::core()? },
+            settings: Settings {
+                quick: self.quick,
+                rounds,
+                clock: self.clock,
+                large_pages: false,
+                core: process::core()?,
+            },
             versions: kit.versions(),
             workloads: Vec::new(),
         };
@@ -128,7 +137,7 @@ impl Run {
         if prepared.is_empty() {
             bail!("no row begins with {:?}; twine-bench list names the workloads", self.only);
         }
-        let effort = Effort { rounds, budget: self.budget };
+        let effort = Effort { rounds, budget: self.budget, clock: self.clock };
         let steps = prepared.iter().map(|(_, rows, _)| rows.len() as u64 * u64::from(rounds + 1)).sum();
         let bar = ProgressBar::new(steps)
             .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} rounds, {eta} left  {wide_msg}")?);
@@ -176,7 +185,8 @@ impl Run {
     fn command(&self) -> String {
         let quick = if self.quick { " --quick" } else { "" };
         let only: String = self.only.iter().map(|id| format!(" {id}")).collect();
-        format!("cargo run --release --manifest-path bench/Cargo.toml -- run{quick}{only}")
+        let clock = if self.clock == Clock::Processor { " --clock processor" } else { "" };
+        format!("cargo run --release --manifest-path bench/Cargo.toml -- run{quick}{clock}{only}")
     }
 }
 

@@ -109,7 +109,8 @@ impl Kit {
         let out = self.folder(workload)?.join(format!("{name}.wasm"));
         let mut target: Vec<OsString> = vec!["--target=wasm32-wasip1".into(), OPTIMISE.into()];
         target.push(format!("--sysroot={}", sysroot.display()).into());
-        target.extend(["-rtlib=compiler-rt".into(), "-mexec-model=command".into()]);
+        // Vectors of 128 bits on both sides: SSE2 is part of x86-64.
+        target.extend(["-rtlib=compiler-rt".into(), "-msimd128".into()]);
         compile(&target, sources, flags, &out, &["-lm".into()])?;
         Ok(out)
     }

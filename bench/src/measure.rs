@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::process::{self, Run};
-use crate::results::{Bound, Ratio, RowResults, SideResults};
+use crate::results::{Bound, Clock, Ratio, RowResults, SideResults};
 use crate::row::{Bounded, Hold, Invocation, Row, Side, TWINE, Value};
 use crate::statistics::spread;
 use crate::sync;
@@ -19,6 +19,8 @@ pub struct Effort {
     pub rounds: u32,
     /// A row that has used this up ends, but not before its third round.
     pub budget: Duration,
+    /// What times whole processes.
+    pub clock: Clock,
 }
 
 /// A row ends before its budget is used up only after this many rounds, or as many as were asked for.
@@ -32,8 +34,7 @@ pub fn row(row: &Row, effort: Effort, folder: &Path, mut step: impl FnMut(&str))
     let mut values = vec![Vec::new(); row.sides.len()];
     let (mut done, mut void) = (0, 0);
     while done < effort.rounds {
-        let round = round(row, folder)?;
-        match round {
+        match round(row, effort.clock, folder)? {
             Some(round) => {
                 done += 1;
                 for (values, value) in values.iter_mut().zip(round) {
@@ -99,13 +100,15 @@ fn warm_up(row: &Row) -> Result<()> {
 }
 
 /// One value of each side, or none where the disk moved.
-fn round(row: &Row, folder: &Path) -> Result<Option<Vec<f64>>> {
+fn round(row: &Row, clock: Clock, folder: &Path) -> Result<Option<Vec<f64>>> {
     let before = if row.syncs { Some(sync::probe(folder)?) } else { None };
+    // Waiting takes no processor time.
+    let clock = if row.syncs { Clock::Wall } else { clock };
     let mut values = Vec::new();
     for side in &row.sides {
         values.push(match side.value {
             Value::Known(value) => value,
-            _ => value_of(side, &execute(side)?)?,
+            _ => value_of(side, &execute(side)?, clock)?,
         });
     }
     match before {
@@ -122,9 +125,10 @@ fn execute(side: &Side) -> Result<Run> {
     process::run(&side.command, rest)?.succeeded(&side.command)
 }
 
-fn value_of(side: &Side, run: &Run) -> Result<f64> {
+fn value_of(side: &Side, run: &Run, clock: Clock) -> Result<f64> {
     Ok(match &side.value {
-        Value::Wall => run.wall.as_secs_f64(),
+        Value::Time if clock == Clock::Processor => run.processor.as_secs_f64(),
+        Value::Time => run.wall.as_secs_f64(),
         Value::PeakMemory => run.peak as f64,
         Value::MemoryAtRest => run.resting.context("the program did not rest")? as f64,
         Value::Printed(read) => read(run)?,

@@ -16,6 +16,8 @@ use crate::row::Invocation;
 pub struct Run {
     /// From before it was made until after it had ended.
     pub wall: Duration,
+    /// Processor time, its own and the kernel's for it.
+    pub processor: Duration,
     /// Most memory, in bytes.
     pub peak: u64,
     /// Memory when it had printed a line and waited, in bytes, if that was asked for.
@@ -65,7 +67,8 @@ pub fn run(command: &Invocation, rest: bool) -> Result<Run> {
     let end = child.wait4().context("wait4")?;
     let wall = started.elapsed();
     let stderr = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
-    Ok(Run { wall, peak: end.rusage.maxrss, resting, status: end.status.code(), stdout, stderr })
+    let processor = end.rusage.utime + end.rusage.stime;
+    Ok(Run { wall, processor, peak: end.rusage.maxrss, resting, status: end.status.code(), stdout, stderr })
 }
 
 impl Run {

@@ -51,10 +51,22 @@ pub struct Settings {
     pub quick: bool,
     /// Rounds of each row after one to warm up.
     pub rounds: u32,
+    pub clock: Clock,
     /// Whether any side had large pages.
     pub large_pages: bool,
     /// The core that all measured processes run on.
     pub core: usize,
+}
+
+/// What times whole processes, always from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// From before the process was made until after it had ended.
+    Wall,
+    /// Processor time that the kernel counted for it, which other work on the machine moves less; rows that wait for the disk
+    /// are timed by the wall clock all the same.
+    Processor,
 }
 
 /// One workload.

@@ -56,8 +56,8 @@ pub type Reading = Box<dyn Fn(&Run) -> Result<f64>>;
 
 /// What is read off a run.
 pub enum Value {
-    /// Seconds from before the process was made until after it had ended.
-    Wall,
+    /// Seconds from before the process was made until after it had ended; or of processor time, by the clock of the settings.
+    Time,
     /// Bytes: the most memory the process had.
     PeakMemory,
     /// Bytes of memory, when the program has printed a line and waits for input.
@@ -141,7 +141,7 @@ impl Invocation {
 impl Side {
     /// A side whose whole process is timed.
     pub fn timed(name: &'static str, command: Invocation) -> Self {
-        Self { name, command, before: None, value: Value::Wall }
+        Self { name, command, before: None, value: Value::Time }
     }
 
     /// The same with another value.

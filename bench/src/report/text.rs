@@ -1,6 +1,6 @@
 //! Figures as words.
 
-use crate::results::{Bound, Caches, Ratio, RowResults, SummaryResult, Unit};
+use crate::results::{Bound, Caches, Clock, Ratio, RowResults, SummaryResult, Unit};
 
 /// A row in a line, for the terminal.
 pub fn line(row: &RowResults) -> String {
@@ -113,11 +113,18 @@ pub fn machine(results: &crate::results::Results) -> String {
 
 /// How it was measured, in a sentence.
 pub fn method(results: &crate::results::Results) -> String {
+    let settings = &results.settings;
+    let clock = match settings.clock {
+        Clock::Wall => "timed from outside",
+        Clock::Processor => {
+            "its processor time taken from outside, since the machine did other things as well"
+        }
+    };
+    let pages = if settings.large_pages { "large pages on all sides" } else { "no large pages on any side" };
     format!(
-        "{} rounds of each row after one to warm up, the sides in turn, each process alone on core {} and timed from \
-         outside; {}. Ratios are medians over rounds, with quartiles in brackets; lower is better.",
-        results.settings.rounds,
-        results.settings.core,
-        if results.settings.large_pages { "large pages on all sides" } else { "no large pages on any side" },
+        "{} rounds of each row after one to warm up, the sides in turn, each process alone on core {} and {clock}; {pages}. \
+         Ratios are medians over rounds, with quartiles in brackets; lower is better. A dashed line of a plot is what was \
+         promised.",
+        settings.rounds, settings.core,
     )
 }

