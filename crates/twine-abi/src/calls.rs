@@ -220,7 +220,30 @@ calls! {
     26 StoreLength as store_length { /// Handle.
         store } => StoreLengthReply { /// Bytes.
         length }
+    /// Whom to address a report to that is to be quoted: bytes back are a TARGETINFO. A wrong one makes a report that
+    /// nobody can check, and a quote that says the enclave's identity all the same.
+    40 QuoteTarget as quote_target {} => QuoteTargetReply {}
+    /// Has the request's bytes, a REPORT for [`QuoteTarget`], quoted: bytes back are the quote, at most [`MAX_QUOTE`].
+    /// The enclave checks that it is about the report that it sent; the relying party checks the rest.
+    41 Quote as quote {} => QuoteReply {}
+    /// Opens the connection over which a delivery comes: the host accepts the next one or makes one, as it was told. All
+    /// that comes over it is a stranger's until TLS, which ends in the enclave, and the workload have said whose it is.
+    42 PeerOpen as peer_open {} => PeerOpenReply { /// Handle for the calls below.
+        peer }
+    /// Blocks until there is at least one byte; none is the end.
+    43 PeerRead as peer_read { /// Handle.
+        peer, /// Most bytes of the answer.
+        max } => PeerReadReply {}
+    /// Sends the request's bytes, all of them.
+    44 PeerWrite as peer_write { /// Handle.
+        peer } => PeerWriteReply {}
+    /// Ends the connection. The request's bytes say to a person why it brought nothing; none: it did.
+    45 PeerClose as peer_close { /// Handle.
+        peer } => PeerCloseReply {}
 }
+
+/// Most bytes of a quote.
+pub const MAX_QUOTE: usize = 1 << 16;
 
 /// Most bytes of a store's label.
 pub const MAX_LABEL: usize = 256;
@@ -278,6 +301,10 @@ codes! {
         Cached = 4,
         /// The guest's first instruction is next.
         GuestStart = 5,
+        /// A deliverer is connected, and the enclave has attested itself.
+        Attested = 6,
+        /// Code and secrets are in the enclave.
+        Delivered = 7,
     }
 }
 

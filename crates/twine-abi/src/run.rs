@@ -4,7 +4,8 @@
 //! [version][flags][length of the workload][length of the environment]
 //! [workload, zero-padded to 8][environment, zero-padded to 8]
 //! ```
-//! The workload is the canonical form of `twine-workload`, whose digest the enclave compares with CONFIGID. The flags
+//! The workload is the canonical form of `twine-workload`, whose digest the enclave compares with CONFIGID; it is empty
+//! where it comes with a delivery. The flags
 //! are the host's to choose: they show or cost something, and change nothing that a program may rely on. The environment
 //! is `NAME=value` with a zero byte after each: values for the variables that the workload lets the host choose, and for
 //! no others.
@@ -27,8 +28,12 @@ pub const CACHE: u64 = 1 << 3;
 pub const TRACE: u64 = 1 << 4;
 /// Stop after compiling.
 pub const COMPILE_ONLY: u64 = 1 << 5;
+/// Code and secrets come from an owner who connects.
+pub const AWAIT_OWNER: u64 = 1 << 8;
+/// Code and secrets come from a key service to which the enclave connects.
+pub const FETCH: u64 = 1 << 9;
 /// All flags of this version.
-pub const ALL_FLAGS: u64 = (1 << 6) - 1;
+pub const ALL_FLAGS: u64 = (1 << 6) - 1 | AWAIT_OWNER | FETCH;
 
 /// A request taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,8 @@
 //!
 //! [`ratls`] carries evidence through TLS 1.3, in certificates that other RA-TLS tools recognise.
 //!
+//! [`delivery`] is what goes over such a connection: code and secrets in, output and end out.
+//!
 //! [`sim`] is the other side for machines without SGX: a quoting enclave in software, under a root of its own whose
 //! key everybody knows. It proves that the formats fit and nothing else; a verifier refuses it unless told otherwise.
 //!
@@ -22,6 +24,7 @@ mod chain;
 pub mod claims;
 #[cfg(feature = "verify")]
 mod collateral;
+pub mod delivery;
 #[cfg(feature = "verify")]
 mod judge;
 mod malformed;
@@ -36,6 +39,10 @@ pub mod sim;
 mod verify;
 
 pub use malformed::Malformed;
+
+/// A report, as a quote carries it.
+#[cfg(feature = "verify")]
+pub use twine_sgx::Report;
 
 #[cfg(feature = "verify")]
 pub use self::{

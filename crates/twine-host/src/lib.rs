@@ -7,5 +7,6 @@
 
 pub mod backend;
 pub mod platform;
+pub mod quote;
 pub mod run;
 pub mod sim;

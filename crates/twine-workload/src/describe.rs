@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Clock, EnvValue, Freshness, Identity, KeyPolicy, Mount, MountSource, NetworkAction, Sha256, Workload,
+    Clock, Delivery, DeliveryOutput, EnvValue, Freshness, Identity, KeyPolicy, Mount, MountSource, NetworkAction, Sha256, Workload,
 };
 
 /// One field of a workload, as people read it.
@@ -39,6 +39,7 @@ impl Workload {
             let value = match &variable.value {
                 EnvValue::Fixed(value) => format!("{value:?}"),
                 EnvValue::Passthrough => "from the host".into(),
+                EnvValue::Delivered => "delivered".into(),
             };
             lines.add(format!("env.{:?}", variable.name), value);
         }
@@ -65,6 +66,14 @@ impl Workload {
         };
         lines.add("clock", clock);
         lines.add("diagnostics", self.diagnostics);
+        if let Some(Delivery { key, output }) = self.delivery {
+            lines.add("delivery.key", Sha256(key));
+            let output = match output {
+                DeliveryOutput::Host => "host",
+                DeliveryOutput::Owner => "owner",
+            };
+            lines.add("delivery.output", output);
+        }
         lines.0
     }
 
@@ -142,6 +151,10 @@ impl Lines {
                 }
             }
             MountSource::InsecureHost => self.add(at.clone(), "insecure-host"),
+            MountSource::Delivered { files } => {
+                self.add(at.clone(), "delivered");
+                files.iter().for_each(|file| self.add(format!("{at}.files.{file:?}"), "delivered"));
+            }
         }
         self.add(format!("{at}.read_only"), mount.read_only);
     }

@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use crate::{EnvValue, Error, Identity, MeasuredFile, Mount, MountSource, NetworkRule, Result, Workload};
+use crate::{EnvValue, Error, Identity, Mount, MountSource, NetworkRule, Result, Workload};
 
 impl Workload {
     pub(crate) fn check(&self) -> Result<()> {
@@ -21,7 +21,11 @@ impl Workload {
         for (i, rule) in self.network.iter().enumerate() {
             rule.check(i)?;
         }
-        check_sorted("network", &self.network, |rule| rule)
+        check_sorted("network", &self.network, |rule| rule)?;
+        let delivered = self.env.iter().any(|variable| variable.value == EnvValue::Delivered)
+            || self.mounts.iter().any(|mount| matches!(mount.source, MountSource::Delivered { .. }));
+        let rule = "a workload that takes delivered values names who delivers them";
+        require(!delivered || self.delivery.is_some(), || "delivery".into(), "none", rule)
     }
 
     fn check_env(&self) -> Result<()> {
@@ -64,34 +68,33 @@ impl Mount {
         match &self.source {
             MountSource::Volume { name, .. } => check_name(name, || format!("mounts[{i}].source.name")),
             MountSource::Measured { files } => {
-                require(
-                    self.read_only,
-                    || format!("mounts[{i}].read_only"),
-                    false,
-                    "measured files never change",
-                )?;
-                check_files(files, i)
+                self.check_read_only(i)?;
+                check_files(files.iter().map(|file| file.path.as_str()), i)
+            }
+            MountSource::Delivered { files } => {
+                self.check_read_only(i)?;
+                check_files(files.iter().map(String::as_str), i)
             }
             MountSource::Scratch { .. } | MountSource::InsecureHost => Ok(()),
         }
     }
+
+    fn check_read_only(&self, i: usize) -> Result<()> {
+        let rule = "measured and delivered files never change";
+        require(self.read_only, || format!("mounts[{i}].read_only"), false, rule)
+    }
 }
 
-fn check_files(files: &[MeasuredFile], mount: usize) -> Result<()> {
-    for (i, file) in files.iter().enumerate() {
+fn check_files<'a>(files: impl Iterator<Item = &'a str>, mount: usize) -> Result<()> {
+    let files: Vec<&str> = files.collect();
+    for (i, path) in files.iter().enumerate() {
         let rule = "a file's path is relative, without empty, . and .. components and NUL";
-        require(
-            is_normal(&file.path),
-            || format!("mounts[{mount}].source.files[{i}].path"),
-            &file.path,
-            rule,
-        )?;
+        require(is_normal(path), || format!("mounts[{mount}].source.files[{i}].path"), path, rule)?;
     }
     // By components: `a/b` comes before `a.b`, so that a file that is also another's directory is its neighbour.
-    let components = |file: &MeasuredFile| file.path.split('/').map(str::to_owned).collect::<Vec<_>>();
     for (i, pair) in files.windows(2).enumerate() {
         let [first, second] = pair else { continue };
-        let (first, second) = (components(first), components(second));
+        let (first, second): (Vec<_>, Vec<_>) = (first.split('/').collect(), second.split('/').collect());
         let field = || format!("mounts[{mount}].source.files[{}].path", i + 1);
         require(first < second, field, second.join("/"), "files are sorted by path, and each stands once")?;
         let rule = "a file is not a directory as well";

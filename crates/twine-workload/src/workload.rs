@@ -39,6 +39,9 @@ pub struct Workload {
     /// Whether trap messages and wasm backtraces leave the enclave in clear.
     #[n(9)]
     pub diagnostics: bool,
+    /// Who delivers what is not measured, after attestation; none: nothing is delivered.
+    #[n(10)]
+    pub delivery: Option<Delivery>,
 }
 
 impl Workload {
@@ -55,8 +58,33 @@ impl Workload {
             limits: Limits::default(),
             clock: Clock::Host,
             diagnostics: true,
+            delivery: None,
         }
     }
+}
+
+/// Who delivers code and secrets over the attested channel, and where the program's output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Delivery {
+    /// Ed25519 public key (RFC 8032) that the deliverer proves to hold: the owner's, or that of the owner's key service.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub key: [u8; 32],
+    /// Who gets standard output and error.
+    #[n(1)]
+    pub output: DeliveryOutput,
+}
+
+/// Who gets standard output and error of a program that was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum DeliveryOutput {
+    /// The host, as without delivery.
+    #[n(0)]
+    Host,
+    /// Who delivered, over the channel: the host sees that there is output, and how much, and not what.
+    #[n(1)]
+    Owner,
 }
 
 /// How CONFIGID and CONFIGSVN follow from a workload.
@@ -107,6 +135,9 @@ pub enum EnvValue {
     /// Whatever the host says: measured is only that it may.
     #[n(1)]
     Passthrough,
+    /// A secret that comes with the delivery.
+    #[n(2)]
+    Delivered,
 }
 
 /// Which standard streams are the host's. A stream that is not reads as empty, or is discarded.
@@ -140,7 +171,7 @@ pub struct Mount {
     /// What stands behind it.
     #[n(1)]
     pub source: MountSource,
-    /// Whether the guest may only read. Always true of [`MountSource::Measured`].
+    /// Whether the guest may only read. Always true of [`MountSource::Measured`] and [`MountSource::Delivered`].
     #[n(2)]
     pub read_only: bool,
 }
@@ -181,6 +212,14 @@ pub enum MountSource {
     /// A directory of the host, in clear: the host reads and changes everything in it.
     #[n(3)]
     InsecureHost,
+    /// Secret files that come with the delivery, in enclave memory, read-only.
+    #[n(4)]
+    #[cbor(map)]
+    Delivered {
+        /// Normal path of every file below the mount, sorted by components.
+        #[n(0)]
+        files: Vec<String>,
+    },
 }
 
 /// One file of a measured mount.

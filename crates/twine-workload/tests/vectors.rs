@@ -162,6 +162,21 @@ fn broken_rules() -> Vec<(&'static str, Workload)> {
                 });
             }),
         ),
+        ("delivered values from nobody", with(|w| w.delivery = None)),
+        (
+            "delivered file with ..",
+            with(|w| {
+                let source = MountSource::Delivered { files: vec!["../a".into()] };
+                w.mounts = vec![Mount { guest: "/secrets".into(), source, read_only: true }];
+            }),
+        ),
+        (
+            "delivered mount to write",
+            with(|w| {
+                w.mounts.retain(|m| matches!(m.source, MountSource::Delivered { .. }));
+                w.mounts[0].read_only = false;
+            }),
+        ),
         ("host in upper case", with(|w| w.network[0].host = "Example.org".into())),
         ("address in a long form", with(|w| w.network[0].host = "0:0:0:0:0:0:0:1".into())),
     ]

@@ -63,7 +63,7 @@ impl Program {
     }
 
     /// Canonical workload, and the owner's signature if there is one.
-    pub(crate) fn presented(&self) -> &[u8] {
+    pub fn presented(&self) -> &[u8] {
         &self.presented
     }
 

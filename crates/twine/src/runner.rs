@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use twine_abi::run::{self, RunRequest};
 use twine_host::backend::{Backend, Config, Enclave};
-use twine_host::run::{Job, Observer, Report, Streams};
+use twine_host::quote::QuoteProvider;
+use twine_host::run::{Job, Observer, Report, Streams, Way};
 use twine_image::sigstruct::Variant;
+use twine_workload::Digest;
 
 use crate::error::{Error, Result};
 use crate::folders::{self, Folders};
@@ -21,6 +23,7 @@ use crate::tee::Tee;
 /// Runs programs on one processor, each in an enclave of its own.
 pub struct Runner {
     backend: Box<dyn Backend>,
+    quotes: Arc<dyn QuoteProvider>,
     image: Image,
     cache: Option<PathBuf>,
 }
@@ -40,9 +43,9 @@ impl Runner {
     /// # Errors
     /// As [`Runner::new`].
     pub fn with(tee: Tee, image: Image, folders: &Folders) -> Result<Self> {
-        let backend = tee.open(&folders.state)?;
+        let (backend, quotes) = tee.open(&folders.state)?;
         folders::create(&folders.cache)?;
-        Ok(Self { backend, image, cache: Some(folders.cache.clone()) })
+        Ok(Self { backend, quotes, image, cache: Some(folders.cache.clone()) })
     }
 
     /// The same without the sealed compilation cache.
@@ -66,11 +69,20 @@ impl Runner {
     /// # Errors
     /// [`Error::Load`]: the image is malformed or the processor refuses it.
     pub fn load(&self, program: &Program) -> Result<Loaded> {
+        self.load_as(program.candidate().config_id(), program.candidate().config_svn())
+    }
+
+    /// The same for an identity whose program this host does not know: its owner delivers it.
+    ///
+    /// # Errors
+    /// As [`Runner::load`].
+    pub fn load_as(&self, config_id: Digest, config_svn: u16) -> Result<Loaded> {
         let started = Instant::now();
-        let config = Config { id: program.candidate().config_id().0, svn: program.candidate().config_svn() };
+        let config = Config { id: config_id.0, svn: config_svn };
         let enclave =
             self.backend.load(&mut self.image.sgxs(), &self.image.sigstruct().to_bytes(), &config)?;
-        Ok(Loaded { enclave, cache: self.cache.clone(), took: started.elapsed() })
+        let (cache, quotes) = (self.cache.clone(), self.quotes.clone());
+        Ok(Loaded { enclave, cache, quotes, took: started.elapsed() })
     }
 
     /// [`Runner::load`] and [`Loaded::run`] in one go.
@@ -86,16 +98,28 @@ impl Runner {
 pub struct Loaded {
     enclave: Arc<dyn Enclave>,
     cache: Option<PathBuf>,
+    quotes: Arc<dyn QuoteProvider>,
     took: Duration,
 }
 
 /// What the host may choose about one run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Options {
     /// A line per WASI call to [`Streams::log`]; refused by production enclaves.
     pub trace: bool,
     /// Stop when the module is compiled and in the cache.
     pub compile_only: bool,
+    /// How code and secrets come that this host does not have; none: the workload needs nobody to deliver them.
+    pub delivery: Option<Way>,
+}
+
+/// What a host knows of a program that its owner delivers.
+#[derive(Clone, Debug, Default)]
+pub struct Hidden {
+    /// Name of each volume and the file that the host keeps it in.
+    pub volumes: Vec<(String, PathBuf)>,
+    /// When the host stops the run.
+    pub timeout: Option<Duration>,
 }
 
 impl Loaded {
@@ -114,12 +138,27 @@ impl Loaded {
     /// # Errors
     /// [`Error::Unsupported`] if the program has no module. How the run itself ended is in the report, whatever it was.
     pub fn run(self, program: &Program, io: Io, options: Options) -> Result<Report> {
-        let Some(module) = program.module() else {
+        if program.module().is_none() && options.delivery.is_none() {
             return Err(Error::Unsupported {
                 what: "running a module that only its digest names".to_owned(),
-                remedy: "name its file in host.module or on the command line",
+                remedy: "name its file in host.module or on the command line, or have it delivered",
             });
+        }
+        let hidden = Hidden { volumes: program.volumes().to_vec(), timeout: program.timeout() };
+        let known = Known {
+            workload: program.presented(),
+            environment: program.environment(),
+            module: program.module().unwrap_or_default(),
         };
+        Ok(self.start(known, hidden, io, options))
+    }
+
+    /// Runs the program that its owner delivers (`options.delivery`), and unloads the enclave.
+    pub fn run_hidden(self, hidden: Hidden, io: Io, options: Options) -> Report {
+        self.start(Known::default(), hidden, io, options)
+    }
+
+    fn start(self, known: Known<'_>, hidden: Hidden, io: Io, options: Options) -> Report {
         let [stdin, stdout, stderr] = io.terminals;
         let flags = [
             (stdin, run::STDIN_TERMINAL),
@@ -128,25 +167,37 @@ impl Loaded {
             (self.cache.is_some(), run::CACHE),
             (options.trace, run::TRACE),
             (options.compile_only, run::COMPILE_ONLY),
+            (matches!(options.delivery, Some(Way::Await(_))), run::AWAIT_OWNER),
+            (matches!(options.delivery, Some(Way::Fetch(_))), run::FETCH),
         ];
         let job = Job {
-            request: request(program, flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).sum()),
-            module: module.into(),
+            request: request(&known, flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).sum()),
+            module: known.module.into(),
             cache: self.cache,
-            volumes: program.volumes().to_vec(),
-            timeout: program.timeout(),
+            volumes: hidden.volumes,
+            quotes: Some(self.quotes),
+            delivery: options.delivery,
+            timeout: hidden.timeout,
             streams: io.streams,
             observer: io.observer,
         };
         // A thread takes no signals while it is inside: this one stays outside, so that Ctrl-C ends the process.
         let enclave = &self.enclave;
         let run = std::thread::scope(|scope| scope.spawn(move || twine_host::run::run(enclave, job)).join());
-        Ok(run.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        run.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
-fn request(program: &Program, flags: u64) -> Vec<u8> {
-    let request = RunRequest { flags, workload: program.presented(), environment: program.environment() };
+/// What the host hands over itself.
+#[derive(Default)]
+struct Known<'a> {
+    workload: &'a [u8],
+    environment: &'a [u8],
+    module: &'a [u8],
+}
+
+fn request(known: &Known<'_>, flags: u64) -> Vec<u8> {
+    let request = RunRequest { flags, workload: known.workload, environment: known.environment };
     let mut bytes = request.header().to_vec();
     for part in [request.workload, request.environment] {
         bytes.extend_from_slice(part);

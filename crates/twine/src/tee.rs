@@ -5,10 +5,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use twine_host::backend::Backend;
+use twine_host::quote::QuoteProvider;
 use twine_host::sim::{Fuse, Processor, Sim};
 
 use crate::error::{Error, Result};
 use crate::folders;
+use crate::quotes::SimulatedQuotes;
 
 /// Which processor runs the enclave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +38,8 @@ impl FromStr for Tee {
 }
 
 impl Tee {
-    /// The backend. `state` holds the simulated processor, which is made there on first use.
-    pub(crate) fn open(self, state: &Path) -> Result<Box<dyn Backend>> {
+    /// The backend, and who quotes its reports. `state` holds the simulated processor, which is made there on first use.
+    pub(crate) fn open(self, state: &Path) -> Result<(Box<dyn Backend>, Arc<dyn QuoteProvider>)> {
         match self {
             Self::Auto => Err(Error::NoTee {
                 found: "no trusted execution environment: this release runs enclaves on the simulated processor only"
@@ -51,7 +53,9 @@ impl Tee {
             }),
             Self::Sim => {
                 folders::create(state)?;
-                Ok(Box::new(Sim::new(Arc::new(Processor::new(Fuse::open(state)?)?))?))
+                let processor = Arc::new(Processor::new(Fuse::open(state)?)?);
+                let quotes = Arc::new(SimulatedQuotes::new(processor.clone()));
+                Ok((Box::new(Sim::new(processor)?), quotes))
             }
         }
     }

@@ -8,7 +8,10 @@ extern crate rustix as _;
 extern crate twine_enclave_libc as _;
 
 mod cache;
+mod delivery;
+mod evidence;
 mod module;
+mod peer;
 mod reader;
 mod request;
 mod streams;
@@ -38,7 +41,12 @@ extern "C" fn twine_main() {
     phase(StartPhase::Launch);
     let (End(code, status, mut message), diagnostics) = match request::read() {
         Err(refused) => (refused, true),
-        Ok(request) => (run(&request), request.workload().diagnostics),
+        Ok(request) => {
+            let end = run(&request);
+            // The owner hears all of it, the host what the workload lets it.
+            request.owner().iter().for_each(|owner| owner.tell(&end));
+            (end, request.workload().diagnostics)
+        }
     };
     // What a program computes with may be secret, and so may be where it trapped.
     if matches!(code, Code::Trapped | Code::OutOfFuel) && !diagnostics && !identity::is_debug() {

@@ -1,5 +1,7 @@
 //! The module: read, hashed against the workload, out of the sealed cache or through the compiler.
 
+use std::borrow::Cow;
+
 use twine_abi::calls::{Outcome as Code, Progress, ReadModule, Stage, StartPhase};
 use twine_abi::run;
 use twine_enclave::{border, identity, random};
@@ -19,12 +21,9 @@ const LARGE: usize = 1 << 20;
 
 /// The module of the request.
 pub fn load(request: &Request, engine: &Engine) -> Result<Module, End> {
-    let bytes = reader::read(LIMIT, |offset, into| {
-        let max = into.len() as u64;
-        border::call(&ReadModule { offset, max }, &[], into).map(|(reply, got)| (reply.total, got))
-    });
-    let Ok(Some(bytes)) = bytes else {
-        return Err(End(Code::Failed, 0, "the host did not deliver the module's bytes".to_owned()));
+    let bytes = match request.module() {
+        Some(delivered) => Cow::Borrowed(delivered),
+        None => Cow::Owned(read()?),
     };
     // Hash and compiler see the same copy.
     let checked = request.accepted().check_module(&bytes).map_err(|error| End::refused(error.to_string()))?;
@@ -58,4 +57,16 @@ pub fn load(request: &Request, engine: &Engine) -> Result<Module, End> {
     progress(total);
     phase(StartPhase::Compiled);
     Ok(module)
+}
+
+/// The module's bytes from the host, believed in nothing.
+fn read() -> Result<Vec<u8>, End> {
+    let bytes = reader::read(LIMIT, |offset, into| {
+        let max = into.len() as u64;
+        border::call(&ReadModule { offset, max }, &[], into).map(|(reply, got)| (reply.total, got))
+    });
+    match bytes {
+        Ok(Some(bytes)) => Ok(bytes),
+        _ => Err(End(Code::Failed, 0, "the host did not hand over the module's bytes".to_owned())),
+    }
 }

@@ -2,10 +2,12 @@
 
 use twine_abi::calls::RunRequest as Ask;
 use twine_abi::run::{self, RunRequest};
+use twine_attest::delivery::{Bundle, File, Variable};
 use twine_enclave::{border, identity};
 use twine_runtime::{Limits, Options};
 use twine_workload::{Accepted, Candidate, EnvValue, Workload};
 
+use crate::delivery::{self, Delivered, Owner, Way};
 use crate::{End, reader};
 
 /// Most bytes of a run request.
@@ -16,6 +18,8 @@ pub struct Request {
     accepted: Accepted,
     flags: u64,
     environment: Vec<(String, String)>,
+    bundle: Bundle,
+    owner: Option<Owner>,
 }
 
 /// Asks the host, checks, refuses.
@@ -30,20 +34,57 @@ pub fn read() -> Result<Request, End> {
             "the run request is malformed ({error:?}); rebuild the host and the image together"
         ))
     })?;
-    let report = identity::own_report();
-    let accepted = Candidate::parse(request.workload)
-        .and_then(|candidate| candidate.accept(&report.configid, report.configsvn))
-        .map_err(|error| End::refused(error.to_string()))?;
+    let known = match request.workload {
+        [] => None,
+        workload => {
+            let report = identity::own_report();
+            let accepted = Candidate::parse(workload)
+                .and_then(|candidate| candidate.accept(&report.configid, report.configsvn));
+            Some(accepted.map_err(|error| End::refused(error.to_string()))?)
+        }
+    };
     if request.flags & run::TRACE != 0 && !identity::is_debug() {
         return Err(End::refused("--trace shows the program's calls; only debug enclaves do that (--debug)"));
     }
-    let environment = environment(accepted.workload(), request.environment)?;
-    Ok(Request { accepted, flags: request.flags, environment })
+    let Delivered { accepted, bundle, owner } = delivered(request.flags, known)?;
+    let environment = environment(accepted.workload(), request.environment, &bundle.env)
+        .inspect_err(|end| owner.iter().for_each(|owner| owner.tell(end)))?;
+    Ok(Request { accepted, flags: request.flags, environment, bundle, owner })
 }
 
-/// The workload's variables: fixed values, and the host's for those that it may choose; what else the host says is
+/// What comes from the owner, if the workload or the host says that anything does.
+fn delivered(flags: u64, known: Option<Accepted>) -> Result<Delivered, End> {
+    let way = match (flags & run::AWAIT_OWNER != 0, flags & run::FETCH != 0) {
+        (true, true) => return Err(End::refused("the run request names two ways of delivery")),
+        (true, false) => Some(Way::Await),
+        (false, true) => Some(Way::Fetch),
+        (false, false) => None,
+    };
+    match (way, known) {
+        (Some(way), known) => {
+            let nobody = known.as_ref().is_some_and(|known| known.workload().delivery.is_none());
+            if nobody {
+                let why = "the workload names nobody who may deliver; set workload.delivery.key in the manifest";
+                return Err(End::refused(why));
+            }
+            delivery::receive(way, known.as_ref())
+        }
+        (None, Some(known)) if known.workload().delivery.is_some() => Err(End::refused(
+            "the workload is delivered by its owner: start it with --await-owner ADDRESS, or with --fetch ADDRESS of a \
+             key service",
+        )),
+        (None, Some(accepted)) => Ok(Delivered { accepted, bundle: Bundle::default(), owner: None }),
+        (None, None) => Err(End::refused("the host gave no workload")),
+    }
+}
+
+/// The workload's variables: fixed values, delivered ones, and the host's for those that it may choose; what else the host says is
 /// refused, so that nobody believes that it arrived.
-fn environment(workload: &Workload, from_host: &[u8]) -> Result<Vec<(String, String)>, End> {
+fn environment(
+    workload: &Workload,
+    from_host: &[u8],
+    delivered: &[Variable],
+) -> Result<Vec<(String, String)>, End> {
     let from_host =
         core::str::from_utf8(from_host).map_err(|_| End::refused("an environment variable is not UTF-8"))?;
     let mut offered = Vec::new();
@@ -63,6 +104,10 @@ fn environment(workload: &Workload, from_host: &[u8]) -> Result<Vec<(String, Str
         EnvValue::Passthrough => {
             offered.iter().find(|(name, _)| *name == env.name).map(|(_, value)| (*value).to_owned())
         }
+        // The bundle was checked to hold all of them.
+        EnvValue::Delivered => {
+            delivered.iter().find(|variable| variable.name == env.name).map(|variable| variable.value.clone())
+        }
     };
     Ok(workload.env.iter().filter_map(|env| Some((env.name.clone(), value(env)?))).collect())
 }
@@ -81,6 +126,21 @@ impl Request {
     /// The program's environment.
     pub fn environment(&self) -> &[(String, String)] {
         &self.environment
+    }
+
+    /// The module, if it was delivered: checked against the workload then.
+    pub fn module(&self) -> Option<&[u8]> {
+        self.bundle.module.as_deref()
+    }
+
+    /// The files that were delivered.
+    pub fn files(&self) -> &[File] {
+        &self.bundle.files
+    }
+
+    /// The owner, if one waits for the result.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
     }
 
     /// Whether a flag of `twine_abi::run` is set.

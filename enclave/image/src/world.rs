@@ -5,10 +5,11 @@ use std::sync::Arc;
 use twine_abi::calls::{Outcome as Code, Stream, Write};
 use twine_abi::run;
 use twine_abi::wire::MAX_PAYLOAD;
+use twine_attest::delivery::File;
 use twine_enclave::{border, clock, stop_requested};
 use twine_runtime::Outcome;
 use twine_runtime::run::Guest;
-use twine_vfs::{FileSystem, MemFs, MemLimits};
+use twine_vfs::{FileSystem, MemFs, MemLimits, ReadOnly};
 use twine_volume::Volume;
 use twine_wasi::{Access, Exit, Output, Sources, Stdin, Stopped, WasiCtx, WasiCtxBuilder};
 use twine_workload::{Clock as ClockPolicy, Mount, MountSource};
@@ -61,7 +62,10 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
     }
     let mut volumes = Volumes::default();
     for mount in &workload.mounts {
-        let (files, access) = volumes.mount(mount)?;
+        let (files, access) = match &mount.source {
+            MountSource::Delivered { .. } => (delivered(mount, request.files())?, Access::ReadOnly),
+            _ => volumes.mount(mount)?,
+        };
         let root = files.root();
         builder = builder.preopen(&mount.guest, files, root, access);
     }
@@ -73,8 +77,13 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
         });
     }
     let stdio = workload.stdio;
+    let owner = request.owner().filter(|owner| owner.gets_output());
     let output = |stream, connected| -> Box<dyn Output> {
-        if connected { Box::new(HostOutput(stream)) } else { Box::new(Nothing) }
+        match owner {
+            _ if !connected => Box::new(Nothing),
+            Some(owner) => Box::new(owner.output(stream == Stream::Stdout)),
+            None => Box::new(HostOutput(stream)),
+        }
     };
     let stdin: Box<dyn Stdin> = if stdio.stdin { Box::new(HostStdin) } else { Box::new(Nothing) };
     let sources = Sources {
@@ -88,6 +97,30 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
     let mut state = builder.build(sources).map_err(|error| failed(error.to_string()))?;
     state.use_memory_of(module);
     Ok(World { linker, state, volumes })
+}
+
+/// A directory in enclave memory with the files that were delivered for it.
+fn delivered(mount: &Mount, files: &[File]) -> Result<Arc<dyn FileSystem>, End> {
+    let failed = |path: &str, error: twine_vfs::Error| {
+        End(Code::Failed, 0, format!("the delivered file {path} finds no place: {error:?}"))
+    };
+    let tree = MemFs::new(MemLimits { bytes: u64::MAX, inodes: SCRATCH_INODES }, clock::realtime);
+    let below = format!("{}/", mount.guest.trim_end_matches('/'));
+    for file in files {
+        let Some(path) = file.path.strip_prefix(&below) else { continue };
+        let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut folder = tree.root();
+        for part in folders.split_terminator('/') {
+            folder = match tree.lookup(folder, part) {
+                Ok((found, _)) => found,
+                Err(_) => tree.mkdir(folder, part).map_err(|error| failed(path, error))?,
+            };
+        }
+        tree.create(folder, name)
+            .and_then(|ino| tree.write(ino, 0, &file.contents))
+            .map_err(|error| failed(path, error))?;
+    }
+    Ok(Arc::new(ReadOnly::new(Arc::new(tree))))
 }
 
 /// The volumes of a run, each opened once.
@@ -109,7 +142,7 @@ impl Volumes {
                 self.0.push((name.clone(), volume.clone()));
                 volume
             }
-            MountSource::Measured { .. } | MountSource::InsecureHost => {
+            MountSource::Measured { .. } | MountSource::InsecureHost | MountSource::Delivered { .. } => {
                 return Err(End::refused(format!("this runtime has no such mount yet: {}", mount.guest)));
             }
         };

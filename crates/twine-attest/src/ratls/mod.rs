@@ -6,6 +6,8 @@
 //! an [`Attested`]; the other side's [`PeerVerifier`] judges it inside the handshake. Whoever relays the bytes can
 //! make the connection fail and nothing else.
 
+#[cfg(feature = "verify")]
+mod door;
 mod evidence;
 mod hello;
 #[cfg(feature = "verify")]
@@ -13,6 +15,8 @@ mod peer;
 mod session;
 mod tls;
 
+#[cfg(feature = "verify")]
+pub use door::Door;
 pub use evidence::Evidence;
 pub use hello::Hello;
 #[cfg(feature = "verify")]

@@ -24,18 +24,25 @@ pub struct PeerVerifier {
     collateral: Vec<u8>,
     expected: Expected,
     insecure_allow_simulation: bool,
-    matched: OnceLock<PolicyMatched>,
+    judgement: OnceLock<Judgement>,
     provider: Arc<CryptoProvider>,
 }
 
 impl PeerVerifier {
-    /// Judges by `policy` with `collateral` (JSON), expecting the nonce of `own`, the hello that was sent to this peer,
+    /// Judges by `policy` with `collateral` (JSON; empty: there is none), expecting the nonce of `own`, the hello that was sent to this peer,
     /// and, if given, exactly this workload.
     pub fn new(policy: Policy, collateral: Vec<u8>, own: &Hello, workload: Option<Candidate>) -> Self {
         let expected = Expected { nonce: Some(own.nonce.to_vec()), workload, ..Expected::default() };
         let provider = Arc::new(provider::default_provider());
-        let matched = OnceLock::new();
-        Self { policy, collateral, expected, insecure_allow_simulation: false, matched, provider }
+        let judgement = OnceLock::new();
+        Self { policy, collateral, expected, insecure_allow_simulation: false, judgement, provider }
+    }
+
+    /// The workload is going to be delivered to this peer, who need not know its digest yet.
+    #[must_use]
+    pub fn delivering(mut self) -> Self {
+        self.expected.workload_is_delivered = true;
+        self
     }
 
     /// Takes simulated peers as well, which anybody can be.
@@ -50,7 +57,7 @@ impl PeerVerifier {
         let expected = Expected { claims: Some(evidence.claims), ..self.expected.clone() };
         Ok(judge(Inputs {
             quote: &evidence.quote,
-            collateral: Some(&self.collateral),
+            collateral: Some(&*self.collateral).filter(|collateral| !collateral.is_empty()),
             policy: &self.policy,
             expected: &expected,
             at,
@@ -60,7 +67,12 @@ impl PeerVerifier {
 
     /// The peer's evidence, after a handshake that succeeded.
     pub fn matched(&self) -> Option<&PolicyMatched> {
-        self.matched.get()
+        self.judgement.get()?.matched.as_ref()
+    }
+
+    /// What was found about the peer, whether its evidence was accepted or not; none if it showed none.
+    pub fn judgement(&self) -> Option<&Judgement> {
+        self.judgement.get()
     }
 
     fn verify(
@@ -75,20 +87,18 @@ impl PeerVerifier {
         check_validity(certificate, now)?;
         let judgement =
             self.judge(certificate, now.as_secs()).map_err(|e| TlsError::General(e.to_string()))?;
-        match (judgement.verdict, judgement.matched) {
-            (Verdict::Accepted, Some(matched)) => {
-                // A verifier is for one connection: a second certificate would be the same peer's or an attack.
-                self.matched
-                    .set(matched)
-                    .map_err(|_| TlsError::General("the verifier has judged a peer before".into()))
-            }
-            _ => {
-                let failed = judgement.checks.iter().find(|check| !check.pass);
-                let reason =
-                    failed.map(|check| format!("{}: {}", check.id, check.detail)).unwrap_or_default();
-                Err(TlsError::General(format!("the peer's evidence is refused: {reason}")))
-            }
+        let refused = judgement.checks.iter().find(|check| !check.pass);
+        let refused = refused.map(|check| format!("{}: {}", check.id, check.detail));
+        let accepted = judgement.verdict == Verdict::Accepted && judgement.matched.is_some();
+        // A verifier is for one connection: a second certificate would be the same peer's or an attack.
+        self.judgement
+            .set(judgement)
+            .map_err(|_| TlsError::General("the verifier has judged a peer before".into()))?;
+        if accepted {
+            return Ok(());
         }
+        let reason = refused.unwrap_or_default();
+        Err(TlsError::General(format!("the peer's evidence is refused: {reason}")))
     }
 }
 
@@ -119,6 +129,8 @@ macro_rules! tls13_only {
         }
     };
 }
+
+pub(super) use tls13_only;
 
 impl ServerCertVerifier for PeerVerifier {
     fn verify_server_cert(

@@ -50,8 +50,8 @@ impl SessionKey {
 
 /// A key and a certificate that carries evidence of it.
 pub struct Attested {
-    pub(super) certificate: CertificateDer<'static>,
-    pub(super) key: PrivateKeyDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: PrivateKeyDer<'static>,
 }
 
 impl Attested {

@@ -6,6 +6,7 @@
 mod buffer;
 mod cache;
 mod park;
+mod peers;
 mod serve;
 mod stats;
 mod stop;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 use twine_abi::calls::{Outcome, Stage, StartPhase};
 
 use crate::backend::Enclave;
+use crate::quote::QuoteProvider;
+pub use peers::Way;
 pub use stats::Stats;
 use thread::Shared;
 
@@ -32,6 +35,10 @@ pub struct Job {
     pub cache: Option<PathBuf>,
     /// Where the workload's volumes are: name and file. A file that is not there is created.
     pub volumes: Vec<(String, PathBuf)>,
+    /// Who quotes the enclave's reports; nobody: it cannot attest itself.
+    pub quotes: Option<Arc<dyn QuoteProvider>>,
+    /// How code and secrets come that the host does not have; none: they do not.
+    pub delivery: Option<Way>,
     /// Wall-clock limit from the start of the run.
     pub timeout: Option<Duration>,
     /// Where standard input comes from and output goes.

@@ -15,6 +15,7 @@ use super::End;
 use super::stop;
 use super::thread::{self, Shared};
 use crate::backend::{PageError, Perms};
+use crate::quote::QuoteProvider;
 
 /// Serves one enclave thread.
 pub struct Service(Arc<Shared>);
@@ -50,6 +51,21 @@ impl Service {
         self.0.stores.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn peers(&self) -> std::sync::MutexGuard<'_, super::peers::Peers> {
+        self.0.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn quotes(&self) -> Result<Arc<dyn QuoteProvider>, Status> {
+        self.0.quotes.clone().ok_or(Status::Unsupported)
+    }
+
+    /// The enclave learns that something failed; the person at the host what.
+    fn complain(&self, error: &dyn std::fmt::Display) -> Status {
+        let mut streams = self.0.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(streams.log, "{error}");
+        Status::Io
+    }
+
     fn piece(bytes: &[u8], offset: u64, max: u64, out: &mut [u8]) -> Result<(u64, usize), Status> {
         let rest =
             usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).ok_or(Status::Invalid)?;
@@ -57,6 +73,12 @@ impl Service {
         out[..count].copy_from_slice(&rest[..count]);
         Ok((bytes.len() as u64, count))
     }
+}
+
+/// Bytes of a reply that fits as a whole or not at all.
+fn put(bytes: &[u8], out: &mut [u8]) -> Result<usize, Status> {
+    out.get_mut(..bytes.len()).ok_or(Status::Exhausted)?.copy_from_slice(bytes);
+    Ok(bytes.len())
 }
 
 fn duration(nanoseconds: u64) -> Option<Duration> {
@@ -339,5 +361,60 @@ impl Server for Service {
     ) -> Result<(StoreLengthReply, usize), Status> {
         let length = self.stores().with(ask.store, |store| store.length())?;
         Ok((StoreLengthReply { length }, 0))
+    }
+
+    fn quote_target(
+        &mut self,
+        _: QuoteTarget,
+        _: &[u8],
+        out: &mut [u8],
+    ) -> Result<(QuoteTargetReply, usize), Status> {
+        let target = self.quotes()?.target().map_err(|error| self.complain(&error))?;
+        Ok((QuoteTargetReply {}, put(&target, out)?))
+    }
+
+    fn quote(&mut self, _: Quote, data: &[u8], out: &mut [u8]) -> Result<(QuoteReply, usize), Status> {
+        let report = data.try_into().map_err(|_| Status::Invalid)?;
+        let quote = self.quotes()?.quote(report).map_err(|error| self.complain(&error))?;
+        Ok((QuoteReply {}, put(&quote, out)?))
+    }
+
+    fn peer_open(&mut self, _: PeerOpen, _: &[u8], _: &mut [u8]) -> Result<(PeerOpenReply, usize), Status> {
+        let peer = self.peers().open(&self.0.stop).map_err(|error| self.complain(&error))?;
+        Ok((PeerOpenReply { peer }, 0))
+    }
+
+    fn peer_read(
+        &mut self,
+        ask: PeerRead,
+        _: &[u8],
+        out: &mut [u8],
+    ) -> Result<(PeerReadReply, usize), Status> {
+        let len = out.len().min(usize::try_from(ask.max).unwrap_or(usize::MAX));
+        let count = self.peers().read(ask.peer, &mut out[..len]).map_err(|_| Status::Io)?;
+        Ok((PeerReadReply {}, count))
+    }
+
+    fn peer_write(
+        &mut self,
+        ask: PeerWrite,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(PeerWriteReply, usize), Status> {
+        self.peers().write(ask.peer, data, &self.0.stop).map_err(|_| Status::Io)?;
+        done()
+    }
+
+    fn peer_close(
+        &mut self,
+        ask: PeerClose,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(PeerCloseReply, usize), Status> {
+        let address = self.peers().close(ask.peer).map_err(|_| Status::Invalid)?;
+        if !data.is_empty() {
+            self.complain(&format_args!("{address}: {}", String::from_utf8_lossy(data)));
+        }
+        done()
     }
 }

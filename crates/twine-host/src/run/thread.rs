@@ -15,6 +15,7 @@ use super::serve::Service;
 use super::stop::Stop;
 use super::{End, Job, Observer, Stats, Streams};
 use crate::backend::{Enclave, Exit, Leaf, Regs};
+use crate::quote::QuoteProvider;
 
 /// What the threads of one run share.
 pub struct Shared {
@@ -30,6 +31,8 @@ pub struct Shared {
     pub observer: Mutex<Box<dyn Observer>>,
     pub cache: Mutex<super::cache::Cache>,
     pub stores: Mutex<super::stores::Stores>,
+    pub peers: Mutex<super::peers::Peers>,
+    pub quotes: Option<Arc<dyn QuoteProvider>>,
     end: Mutex<Option<End>>,
     totals: Mutex<Stats>,
     calls: [AtomicU64; Call::LAST + 1],
@@ -50,6 +53,8 @@ impl Shared {
             observer: Mutex::new(job.observer),
             cache: Mutex::new(super::cache::Cache::new(job.cache)),
             stores: Mutex::new(super::stores::Stores::new(job.volumes)),
+            peers: Mutex::new(super::peers::Peers::new(job.delivery)),
+            quotes: job.quotes,
             end: Mutex::new(None),
             totals: Mutex::default(),
             calls: [const { AtomicU64::new(0) }; Call::LAST + 1],

@@ -8,11 +8,11 @@ use std::{
 };
 
 use super::{
-    ClockWord, EnvEntry, FileError, FileErrorKind, FreshnessWord, IdentityTable, KeyWord, LimitsTable,
-    Manifest, MountKind, MountTable, NetworkTable,
+    ClockWord, DeliveryTable, EnvEntry, FileError, FileErrorKind, FreshnessWord, IdentityTable, KeyWord, LimitsTable,
+    Manifest, MountKind, MountTable, NetworkTable, OutputWord,
 };
 use crate::{
-    Candidate, Clock, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
+    Candidate, Clock, Delivery, DeliveryOutput, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
     MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload, sha256,
 };
 
@@ -74,6 +74,7 @@ impl Manifest {
             ClockWord::Denied => Clock::Denied,
         };
         workload.diagnostics = table.diagnostics;
+        workload.delivery = table.delivery.as_ref().map(delivery).transpose()?;
         workload.to_bytes().map_err(rule_broken)?;
         let signature = self.host.signature.as_ref().map(|path| read(&base.join(path), "host.signature"));
         let timeout = self.host.timeout.as_deref().map(|text| {
@@ -137,8 +138,21 @@ fn owner(table: &IdentityTable) -> Result<Identity, FileError> {
     Ok(Identity::Owner { key, name: table.name.clone(), version: table.version })
 }
 
+fn delivery(table: &DeliveryTable) -> Result<Delivery, FileError> {
+    let remedy = "write the 64 hex digits that `twine key show` prints";
+    let output = match table.output {
+        OutputWord::Host => DeliveryOutput::Host,
+        OutputWord::Owner => DeliveryOutput::Owner,
+    };
+    Ok(Delivery { key: key("workload.delivery.key", &table.key, remedy)?, output })
+}
+
 fn variable(name: &str, entry: &EnvEntry) -> EnvVar {
-    let value = entry.0.value.clone().map_or(EnvValue::Passthrough, EnvValue::Fixed);
+    let value = match &entry.0.value {
+        Some(value) => EnvValue::Fixed(value.clone()),
+        None if entry.0.delivered => EnvValue::Delivered,
+        None => EnvValue::Passthrough,
+    };
     EnvVar { name: name.into(), value }
 }
 
@@ -162,6 +176,9 @@ fn mount(table: &MountTable, i: usize, paths: &BTreeMap<String, PathBuf>) -> Res
     if table.kind != MountKind::Scratch {
         unfit("size", table.size.is_some(), "scratch")?;
     }
+    if table.kind != MountKind::Delivered {
+        unfit("files", table.files.is_some(), "delivered")?;
+    }
     let path = || {
         paths.get(&table.guest).ok_or_else(|| {
             let message = format!("no host path for the mount {:?}", table.guest);
@@ -184,8 +201,15 @@ fn mount(table: &MountTable, i: usize, paths: &BTreeMap<String, PathBuf>) -> Res
             path()?;
             MountSource::InsecureHost
         }
+        MountKind::Delivered => {
+            let files = table.files.clone();
+            let mut files = files.ok_or_else(|| missing("files", "list its files, like [\"key.pem\"]"))?;
+            files.sort_by(|a, b| a.split('/').cmp(b.split('/')));
+            MountSource::Delivered { files }
+        }
     };
-    let read_only = table.read_only.unwrap_or(table.kind == MountKind::Measured);
+    let unchanging = matches!(table.kind, MountKind::Measured | MountKind::Delivered);
+    let read_only = table.read_only.unwrap_or(unchanging);
     Ok(Mount { guest: table.guest.clone(), source, read_only })
 }
 

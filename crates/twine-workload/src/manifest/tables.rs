@@ -51,6 +51,9 @@ pub struct WorkloadTable {
     pub clock: ClockWord,
     /// Whether trap messages and wasm backtraces leave the enclave in clear.
     pub diagnostics: bool,
+    /// Who delivers code and secrets after attestation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryTable>,
 }
 
 impl Default for WorkloadTable {
@@ -66,8 +69,31 @@ impl Default for WorkloadTable {
             limits: LimitsTable::default(),
             clock: ClockWord::Host,
             diagnostics: true,
+            delivery: None,
         }
     }
+}
+
+/// Who delivers code and secrets after attestation, with `twine deploy` or `twine keys serve`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryTable {
+    /// Ed25519 public key of the owner or of the owner's key service: 64 hex digits.
+    pub key: String,
+    /// Who gets standard output and error; `host` if not given.
+    #[serde(default)]
+    pub output: OutputWord,
+}
+
+/// Who gets standard output and error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputWord {
+    /// The host.
+    #[default]
+    Host,
+    /// Who delivered, over the channel.
+    Owner,
 }
 
 /// An identity that survives new versions of the workload.
@@ -87,7 +113,7 @@ pub struct IdentityTable {
 #[serde(transparent)]
 pub struct EnvEntry(pub EnvTable);
 
-/// `{ value = "…" }` or `{ passthrough = true }`.
+/// `{ value = "…" }`, `{ passthrough = true }` or `{ delivered = true }`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnvTable {
@@ -97,6 +123,9 @@ pub struct EnvTable {
     /// Whatever the host's environment holds: measured is only that it may.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub passthrough: bool,
+    /// A secret that comes with the delivery.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub delivered: bool,
 }
 
 impl<'de> Deserialize<'de> for EnvEntry {
@@ -112,17 +141,20 @@ impl<'de> de::Visitor<'de> for EnvVisitor {
     type Value = EnvEntry;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a string, { value = \"…\" } or { passthrough = true }")
+        f.write_str("a string, { value = \"…\" }, { passthrough = true } or { delivered = true }")
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<EnvEntry, E> {
-        Ok(EnvEntry(EnvTable { value: Some(value.into()), passthrough: false }))
+        Ok(EnvEntry(EnvTable { value: Some(value.into()), ..EnvTable::default() }))
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<EnvEntry, A::Error> {
         let table = EnvTable::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        if table.value.is_some() == table.passthrough {
-            return Err(de::Error::custom("expected either value = \"…\" or passthrough = true"));
+        let given = [table.value.is_some(), table.passthrough, table.delivered];
+        if given.iter().filter(|given| **given).count() != 1 {
+            return Err(de::Error::custom(
+                "expected one of value = \"…\", passthrough = true and delivered = true",
+            ));
         }
         Ok(EnvEntry(table))
     }
@@ -164,7 +196,7 @@ pub struct MountTable {
     pub guest: String,
     /// What stands behind it.
     pub kind: MountKind,
-    /// Whether the guest may only read; always so for `measured`.
+    /// Whether the guest may only read; always so for `measured` and `delivered`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
     /// `volume`: its name, which enters its key.
@@ -182,6 +214,9 @@ pub struct MountTable {
     /// `scratch`: the most bytes that its files hold together, as a number or like "64 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
+    /// `delivered`: paths of its files below the mount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<String>>,
 }
 
 /// What stands behind a mount.
@@ -196,6 +231,8 @@ pub enum MountKind {
     Measured,
     /// A directory of the host, in clear.
     InsecureHost,
+    /// Secret files that come with the delivery, in enclave memory.
+    Delivered,
 }
 
 /// What a volume's key depends on.

@@ -3,7 +3,7 @@
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use twine_workload::{
-    Clock, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
+    Clock, Delivery, DeliveryOutput, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
     NetworkAction, NetworkRule, Stdio, Workload, sha256,
 };
 
@@ -29,6 +29,7 @@ pub fn full() -> Workload {
         env: vec![
             EnvVar { name: "LANG".into(), value: EnvValue::Fixed("C.UTF-8".into()) },
             EnvVar { name: "TERM".into(), value: EnvValue::Passthrough },
+            EnvVar { name: "TOKEN".into(), value: EnvValue::Delivered },
         ],
         stdio: Stdio { stdin: false, stdout: true, stderr: false },
         mounts: vec![
@@ -37,6 +38,7 @@ pub fn full() -> Workload {
             mount("/host", MountSource::InsecureHost, true),
             mount("/lib", MountSource::Measured { files: vec![file("a/b", b"1"), file("a.b", b"")] }, true),
             mount("/log", volume("log", KeyPolicy::Enclave, Freshness::InsecureFile), false),
+            mount("/secrets", MountSource::Delivered { files: vec!["a/b".into(), "a.b".into()] }, true),
             mount("/vault", volume("vault", KeyPolicy::Owner, Freshness::Service { key: [7; 32] }), true),
         ],
         network: vec![
@@ -53,6 +55,7 @@ pub fn full() -> Workload {
         },
         clock: Clock::Denied,
         diagnostics: false,
+        delivery: Some(Delivery { key: owner_key(), output: DeliveryOutput::Owner }),
         ..minimal()
     }
 }

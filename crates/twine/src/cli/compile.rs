@@ -45,7 +45,7 @@ impl Options {
         let loaded = runner.load(&program)?;
         let identity = Identity::of(&runner, &program, loaded.enclave());
         let load = loaded.took();
-        let report = loaded.run(&program, io, twine::Options { compile_only: true, trace: false })?;
+        let report = loaded.run(&program, io, twine::Options { compile_only: true, ..Default::default() })?;
         let message = explain(&report, &program);
         if let Some(message) = &message {
             note(message);

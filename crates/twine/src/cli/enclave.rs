@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use twine::image_format::sigstruct::Variant;
+use twine::workload::Digest;
 use twine::{Folders, Image, Program, Runner, Tee};
 
 use super::failure::Failure;
@@ -78,7 +79,7 @@ impl fmt::Display for Identity {
         writeln!(f, "MRSIGNER    {}", self.mrsigner)?;
         writeln!(f, "CONFIGID    {}", self.configid)?;
         writeln!(f, "CONFIGSVN   {}", self.configsvn)?;
-        writeln!(f, "module      sha256:{}", self.module_sha256)
+        self.module_sha256.iter().try_for_each(|module| writeln!(f, "module      sha256:{module}"))
     }
 }
 
@@ -95,12 +96,20 @@ pub struct Identity {
     debug: bool,
     configid: String,
     configsvn: u16,
-    module_sha256: String,
+    /// None where the host does not know it.
+    module_sha256: Option<String>,
 }
 
 impl Identity {
-    /// Of a program on a runner, as far as it is known before the enclave is loaded.
+    /// Of a program on a runner.
     pub fn of(runner: &Runner, program: &Program, enclave: &dyn twine::Enclave) -> Self {
+        let candidate = program.candidate();
+        let module = Some(program.workload().module.to_string());
+        Self { module_sha256: module, ..Self::hidden(runner, candidate.config_id(), candidate.config_svn(), enclave) }
+    }
+
+    /// Of a program that this host does not know.
+    pub fn hidden(runner: &Runner, configid: Digest, configsvn: u16, enclave: &dyn twine::Enclave) -> Self {
         let insecure = insecurities(runner);
         let sigstruct = runner.image().sigstruct().fields();
         Self {
@@ -112,9 +121,9 @@ impl Identity {
             isvprodid: sigstruct.isvprodid,
             isvsvn: sigstruct.isvsvn,
             debug: runner.image().is_debug(),
-            configid: program.candidate().config_id().to_string(),
-            configsvn: program.candidate().config_svn(),
-            module_sha256: program.workload().module.to_string(),
+            configid: configid.to_string(),
+            configsvn,
+            module_sha256: None,
         }
     }
 }

@@ -2,11 +2,14 @@
 
 mod compile;
 mod config;
+mod delivery;
+mod deploy;
 mod enclave;
 mod failure;
 mod image;
 mod inspect;
 mod key;
+mod keys;
 mod measure;
 mod output;
 mod platform;
@@ -62,6 +65,11 @@ enum Verb {
     Image(image::Options),
     /// Check that a quote is authentic and what a policy asks for; needs no SGX
     Verify(verify::Options),
+    /// Verify an enclave that waits for its owner, deliver code and secrets to it, and get the result
+    Deploy(deploy::Options),
+    /// Serve code and secrets to enclaves that start without a person
+    #[command(subcommand)]
+    Keys(keys::Options),
     /// Check and explain manifests
     #[command(subcommand)]
     Config(config::Options),
@@ -88,6 +96,8 @@ pub fn main() -> ExitCode {
         Verb::Key(options) => (key::SCHEMA, options.execute(&output)),
         Verb::Image(options) => (image::SCHEMA, options.execute(&output)),
         Verb::Verify(options) => (verify::SCHEMA, options.execute(&output)),
+        Verb::Deploy(options) => (deploy::SCHEMA, options.execute(&output)),
+        Verb::Keys(options) => (keys::SCHEMA, options.execute(&output)),
         Verb::Config(options) => (config::SCHEMA, options.execute(&output)),
     };
     result.unwrap_or_else(|failure: Failure| {

@@ -5,12 +5,15 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 use twine::exit::{self, Code, Source};
-use twine::{End, Io, Program, Report};
+use twine::workload::Digest;
+use twine::{End, Hidden, Io, Program, Report};
 
+use super::delivery::Delivery;
 use super::enclave::{Enclave, Identity};
 use super::failure::Failure;
 use super::output::{Output, Status, note};
@@ -35,7 +38,15 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     status_fd: Option<u32>,
     #[command(flatten)]
+    delivery: Delivery,
+    #[command(flatten)]
     workload: Workload,
+}
+
+/// What the host knows of what it runs.
+enum What {
+    Program(Program),
+    Hidden(Digest, u16, Hidden),
 }
 
 /// The result as JSON; with `--json` the program's standard output goes to standard error.
@@ -78,7 +89,13 @@ impl Options {
     }
 
     fn run(&self, output: &Output) -> Result<Exit, Failure> {
-        let program = self.workload.program()?;
+        let what = match self.delivery.hidden(self.workload.flag_timeout())? {
+            Some(_) if self.workload.is_named() => {
+                return Err(Failure::usage("--configid stands for a program that is not here: name no module"));
+            }
+            Some((id, svn, hidden)) => What::Hidden(id, svn, hidden),
+            None => What::Program(self.workload.program()?),
+        };
         let runner = self.enclave.runner()?;
         let mut io = Io::inherit()?;
         io.observer = Box::new(Progress::new(io.terminals[2]));
@@ -87,22 +104,38 @@ impl Options {
             let inherited = Io::inherit()?;
             (io.streams.stdout, io.terminals[1]) = (inherited.streams.stderr, inherited.terminals[2]);
         }
-        let loaded = runner.load(&program)?;
+        let loaded = match &what {
+            What::Program(program) => runner.load(program)?,
+            What::Hidden(id, svn, _) => runner.load_as(*id, *svn)?,
+        };
         if runner.image().is_debug() {
             note(format_args!("enclave at {:#x}, symbols in {}", loaded.enclave().base(), twine::image::ELF));
             twine::image::loaded_for_debugger(loaded.enclave().base(), twine::image::ELF);
         }
-        let identity = Identity::of(&runner, &program, loaded.enclave());
+        let identity = match &what {
+            What::Program(program) => Identity::of(&runner, program, loaded.enclave()),
+            What::Hidden(id, svn, _) => Identity::hidden(&runner, *id, *svn, loaded.enclave()),
+        };
         let load = loaded.took();
-        let options = twine::Options { trace: self.trace, compile_only: false };
-        let report = loaded.run(&program, io, options)?;
+        let delivery = self.delivery.way()?;
+        let options = twine::Options { trace: self.trace, delivery, ..Default::default() };
+        let (report, fuel, timeout) = match what {
+            What::Program(program) => {
+                let (fuel, timeout) = (program.workload().limits.fuel, program.timeout());
+                (loaded.run(&program, io, options)?, fuel, timeout)
+            }
+            What::Hidden(_, _, hidden) => {
+                let timeout = hidden.timeout;
+                (loaded.run_hidden(hidden, io, options), None, timeout)
+            }
+        };
         let (source, code) = exit::of_end(&report.end);
         let status = match (&report.end, source) {
             (End::Finished { code, .. }, Source::Guest) => Some(*code),
             _ => None,
         };
         let exit = Exit { source, code, status };
-        let message = explain(&report, &program);
+        let message = explain_end(&report.end, fuel, timeout);
         if let Some(message) = &message {
             note(message);
         }
@@ -123,21 +156,23 @@ impl Options {
 
 /// Why it ended, unless the program ended by itself: what happened and what to do.
 pub fn explain(report: &Report, program: &Program) -> Option<String> {
+    explain_end(&report.end, program.workload().limits.fuel, program.timeout())
+}
+
+/// The same for an end under these limits, as far as they are known.
+pub fn explain_end(end: &End, fuel: Option<u64>, timeout: Option<Duration>) -> Option<String> {
     use twine::Outcome;
     let stopped = || {
-        let limit = program.timeout().map(|limit| humantime::format_duration(limit).to_string());
-        format!(
-            "the program was stopped after {}; raise --timeout if it needs longer",
-            limit.unwrap_or_default()
-        )
+        let limit = timeout.map(|limit| format!(" after {}", humantime::format_duration(limit)));
+        format!("the program was stopped{}; raise --timeout if it needs longer", limit.unwrap_or_default())
     };
-    Some(match &report.end {
+    Some(match end {
         End::Finished { outcome, message, .. } => match outcome {
             Outcome::Exited => return None,
             Outcome::Trapped => format!("the program trapped: {message}"),
             Outcome::OutOfFuel => {
-                let fuel = program.workload().limits.fuel.unwrap_or_default();
-                format!("the program used up its fuel of {fuel}; raise --fuel if it needs more: {message}")
+                let fuel = fuel.map(|fuel| format!(" of {fuel}")).unwrap_or_default();
+                format!("the program used up its fuel{fuel}; raise --fuel if it needs more: {message}")
             }
             Outcome::Stopped => stopped(),
             Outcome::BadModule => message.clone(),

@@ -75,6 +75,8 @@ fn name(phase: StartPhase) -> &'static str {
         StartPhase::Runtime => "runtime and module",
         StartPhase::Compiled => "compile",
         StartPhase::Cached => "from the sealed cache",
+        StartPhase::Attested => "attest",
+        StartPhase::Delivered => "deliver",
         StartPhase::GuestStart => "instantiate",
     }
 }

@@ -79,6 +79,7 @@ impl Options {
             report_data: self.report_data,
             claims: self.claims.as_ref().map(read).transpose()?,
             nonce: self.nonce.as_deref().map(<[u8]>::to_vec),
+            workload_is_delivered: false,
         };
         let judgement = judge(Inputs {
             quote: &quote,
@@ -131,6 +132,15 @@ fn nonce(text: &str) -> Result<Nonce, String> {
 }
 
 impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Checks(&self.0).fmt(f)
+    }
+}
+
+/// A judgement as people read it: every check, and the verdict.
+pub struct Checks<'a>(pub &'a Judgement);
+
+impl fmt::Display for Checks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for check in &self.0.checks {
             writeln!(f, "{:4} {:24} {}", if check.pass { "ok" } else { "FAIL" }, check.id, check.detail)?;

@@ -133,6 +133,12 @@ impl Workload {
         Ok(())
     }
 
+    /// When to stop it, if the flag says so: for a program of which nothing else is known here.
+    pub fn flag_timeout(&self) -> Option<std::time::Duration> {
+        // The parser of the flag has read it.
+        self.timeout.as_deref().and_then(|text| humantime::parse_duration(text).ok())
+    }
+
     /// The program.
     pub fn program(&self) -> Result<Program, Failure> {
         Ok(Program::from_config(&self.config()?)?)

@@ -1,0 +1,159 @@
+//! What is delivered.
+
+use minicbor::{CborLen, Decode, Decoder, Encode, Encoder};
+use twine_workload::{EnvValue, KeyPolicy, MountSource, Workload};
+
+use crate::Malformed;
+
+const VERSION: u64 = 1;
+
+/// What the owner delivers: everything of a run that the host may not have. Not printable, as most of it is secret.
+#[derive(Clone, Default, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Bundle {
+    /// The workload's canonical bytes and, under an `owner` identity, the signature; none if the host has them.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub workload: Option<Vec<u8>>,
+    /// The module; none if the host has it.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub module: Option<Vec<u8>>,
+    /// Values of the environment variables that are delivered, sorted by name.
+    #[n(2)]
+    pub env: Vec<Variable>,
+    /// Contents of the files that are delivered, sorted by path.
+    #[n(3)]
+    pub files: Vec<File>,
+    /// Keys of the volumes that are the owner's, sorted by name.
+    #[n(4)]
+    pub keys: Vec<VolumeKey>,
+}
+
+/// An environment variable.
+#[derive(Clone, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Variable {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// Its value, without NUL.
+    #[n(1)]
+    pub value: String,
+}
+
+/// A file of a mount of kind `delivered`.
+#[derive(Clone, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct File {
+    /// Absolute path, as the guest sees it.
+    #[n(0)]
+    pub path: String,
+    /// The bytes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub contents: Vec<u8>,
+}
+
+/// The key of a volume with key policy `owner`.
+#[derive(Clone, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct VolumeKey {
+    /// The volume's name.
+    #[n(0)]
+    pub name: String,
+    /// Its master key.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub key: [u8; 32],
+}
+
+impl Bundle {
+    /// CBOR of `[1, bundle]`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut encoder = Encoder::new(Vec::new());
+        let result = encoder.array(2).and_then(|e| e.u64(VERSION)).and_then(|e| e.encode(self)).map(drop);
+        result.unwrap_or_else(|_| unreachable!("a Vec takes everything"));
+        encoder.into_writer()
+    }
+
+    /// Takes what [`Bundle::to_bytes`] makes; unknown keys and other spellings are refused.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let malformed = |why: String| Malformed::new("bundle", why);
+        let mut d = Decoder::new(bytes);
+        let head = d.array().and_then(|len| Ok((len, d.u64()?))).map_err(|e| malformed(e.to_string()))?;
+        match head {
+            (Some(2), VERSION) => {}
+            (Some(2), version) => {
+                return Err(malformed(format!("it has version {version}; this runtime takes {VERSION}")));
+            }
+            _ => return Err(malformed("it is not an array of version and bundle".into())),
+        }
+        let bundle: Self = d.decode().map_err(|e| malformed(e.to_string()))?;
+        // An unknown key, a longer spelling and bytes after the end all make it longer than its own encoding.
+        if 2 + minicbor::len(&bundle) != bytes.len() {
+            return Err(malformed("it has unknown keys, is not in its shortest form, or bytes follow it".into()));
+        }
+        Ok(bundle)
+    }
+
+    /// Refuses a bundle that does not hold exactly the secrets that `workload` asks for.
+    pub fn check(&self, workload: &Workload) -> Result<(), Malformed> {
+        let names = self.env.iter().map(|variable| variable.name.as_str());
+        same("env", names, &delivered_variables(workload))?;
+        if let Some(bad) = self.env.iter().find(|variable| variable.value.contains('\0')) {
+            return Err(Malformed::new("bundle", format!("env.{}: a value holds no NUL", bad.name)));
+        }
+        same("files", self.files.iter().map(|file| file.path.as_str()), &delivered_files(workload))?;
+        same("keys", self.keys.iter().map(|key| key.name.as_str()), &owner_volumes(workload))
+    }
+}
+
+/// Names of the environment variables that `workload` takes by delivery, sorted.
+pub fn delivered_variables(workload: &Workload) -> Vec<String> {
+    let delivered = workload.env.iter().filter(|variable| variable.value == EnvValue::Delivered);
+    sorted(delivered.map(|variable| variable.name.clone()))
+}
+
+/// Paths of the files that `workload` takes by delivery, sorted.
+pub fn delivered_files(workload: &Workload) -> Vec<String> {
+    sorted(workload.mounts.iter().flat_map(|mount| match &mount.source {
+        MountSource::Delivered { files } => {
+            let guest = mount.guest.trim_end_matches('/');
+            files.iter().map(|file| format!("{guest}/{file}")).collect()
+        }
+        _ => Vec::new(),
+    }))
+}
+
+/// Names of the volumes whose keys `workload` takes by delivery, sorted.
+pub fn owner_volumes(workload: &Workload) -> Vec<String> {
+    sorted(workload.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Volume { name, key: KeyPolicy::Owner, .. } => Some(name.clone()),
+        _ => None,
+    }))
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+fn same<'a>(
+    field: &str,
+    found: impl Iterator<Item = &'a str> + Clone,
+    wanted: &[String],
+) -> Result<(), Malformed> {
+    let wrong = |name: &str, why: &str| Err(Malformed::new("bundle", format!("{field}.{name}: {why}")));
+    let mut previous = None;
+    for name in found.clone() {
+        if previous.is_some_and(|previous| previous >= name) {
+            return wrong(name, "entries are sorted, and each stands once");
+        }
+        previous = Some(name);
+        if !wanted.iter().any(|wanted| wanted == name) {
+            return wrong(name, "the workload does not ask for it");
+        }
+    }
+    match wanted.iter().find(|wanted| !found.clone().any(|name| name == wanted.as_str())) {
+        Some(missing) => wrong(missing, "the workload asks for it, and it is not there"),
+        None => Ok(()),
+    }
+}
