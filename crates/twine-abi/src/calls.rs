@@ -226,10 +226,12 @@ calls! {
     /// Has the request's bytes, a REPORT for [`QuoteTarget`], quoted: bytes back are the quote, at most [`MAX_QUOTE`].
     /// The enclave checks that it is about the report that it sent; the relying party checks the rest.
     41 Quote as quote {} => QuoteReply {}
-    /// Opens the connection over which a delivery comes: the host accepts the next one or makes one, as it was told. All
-    /// that comes over it is a stranger's until TLS, which ends in the enclave, and the workload have said whose it is.
+    /// Opens a connection for the deliverer that the request's bytes name (none: any): the host makes one to its key
+    /// service, or accepts the next one. All that comes over it is a stranger's until TLS, which ends in the enclave, and
+    /// the workload have said whose it is.
     42 PeerOpen as peer_open {} => PeerOpenReply { /// Handle for the calls below.
-        peer }
+        peer, /// 1: the host made it, 0: it accepted it.
+        made }
     /// Blocks until there is at least one byte; none is the end.
     43 PeerRead as peer_read { /// Handle.
         peer, /// Most bytes of the answer.

@@ -28,12 +28,10 @@ pub const CACHE: u64 = 1 << 3;
 pub const TRACE: u64 = 1 << 4;
 /// Stop after compiling.
 pub const COMPILE_ONLY: u64 = 1 << 5;
-/// Code and secrets come from an owner who connects.
-pub const AWAIT_OWNER: u64 = 1 << 8;
-/// Code and secrets come from a key service to which the enclave connects.
-pub const FETCH: u64 = 1 << 9;
+/// Code and secrets come over connections ([`crate::calls::PeerOpen`]).
+pub const DELIVERED: u64 = 1 << 8;
 /// All flags of this version.
-pub const ALL_FLAGS: u64 = (1 << 6) - 1 | AWAIT_OWNER | FETCH;
+pub const ALL_FLAGS: u64 = ((1 << 6) - 1) | DELIVERED;
 
 /// A request taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,23 +23,16 @@ use twine_attest::{
     ratls::{Attested, Door, Hello, PeerVerifier, SessionKey},
     sim,
 };
-use twine_workload::{
-    Delivery, DeliveryOutput, EnvValue, EnvVar, Freshness, KeyPolicy, Mount, MountSource, Workload, sha256,
-};
+use twine_workload::{Deliverer, Workload, sha256};
 
-fn workload() -> Workload {
-    let variable = |name: &str| EnvVar { name: name.into(), value: EnvValue::Delivered };
-    let mount = |guest: &str, source, read_only| Mount { guest: guest.into(), source, read_only };
-    let volume =
-        MountSource::Volume { name: "vault".into(), key: KeyPolicy::Owner, freshness: Freshness::Run };
-    Workload {
-        env: vec![variable("PIN"), variable("TOKEN")],
-        mounts: vec![
-            mount("/secrets", MountSource::Delivered { files: vec!["a/b".into(), "c".into()] }, true),
-            mount("/vault", volume, false),
-        ],
-        delivery: Some(Delivery { key: [7; 32], output: DeliveryOutput::Owner }),
-        ..Workload::new(sha256(b"\0asm\x01\0\0\0"))
+fn deliverer() -> Deliverer {
+    Deliverer {
+        name: "owner".into(),
+        key: [7; 32],
+        output: false,
+        env: vec!["PIN".into(), "TOKEN".into()],
+        files: vec!["/secrets/a/b".into(), "/secrets/c".into()],
+        volumes: vec!["vault".into()],
     }
 }
 
@@ -48,7 +41,7 @@ fn bundle() -> Bundle {
     let file =
         |path: &str, contents: &[u8]| File { path: format!("/secrets/{path}"), contents: contents.to_vec() };
     Bundle {
-        workload: Some(workload().to_bytes().unwrap()),
+        workload: Some(Workload::new(sha256(b"")).to_bytes().unwrap()),
         module: Some(b"\0asm\x01\0\0\0".to_vec()),
         env: vec![variable("PIN", "1234"), variable("TOKEN", "")],
         files: vec![file("a/b", b"x,y\n"), file("c", b"")],
@@ -106,16 +99,16 @@ fn a_bundle_holds_what_the_workload_asks_for_and_nothing_else() {
     let refused = |change: fn(&mut Bundle)| {
         let mut bundle = bundle();
         change(&mut bundle);
-        bundle.check(&workload()).unwrap_err().why
+        bundle.check(&deliverer()).unwrap_err().why
     };
-    bundle().check(&workload()).unwrap();
-    assert!(refused(|b| drop(b.env.remove(0))).starts_with("env.PIN: the workload asks for it"));
+    bundle().check(&deliverer()).unwrap();
+    assert!(refused(|b| drop(b.env.remove(0))).starts_with("env.PIN: the workload asks this"));
     assert!(refused(|b| b.env[1].name = "USER".into()).starts_with("env.USER: the workload does not ask"));
     assert!(refused(|b| b.env.reverse()).starts_with("env.PIN: entries are sorted"));
     assert!(refused(|b| b.env.insert(0, b.env[0].clone())).contains("each stands once"));
     assert!(refused(|b| b.env[0].value.push('\0')).starts_with("env.PIN: a value holds no NUL"));
     assert!(refused(|b| b.files[1].path = "/etc/passwd".into()).contains("files./etc/passwd"));
-    assert!(refused(|b| b.keys.clear()).starts_with("keys.vault: the workload asks for it"));
+    assert!(refused(|b| b.keys.clear()).starts_with("keys.vault: the workload asks this"));
 }
 
 #[test]
@@ -130,7 +123,7 @@ fn secrets_come_from_files_and_errors_name_the_field() {
                 \"/secrets/c\" = \"token\"\n[keys]\nvault = \"key\"\n";
     let read = |text: &str| -> Result<Bundle, String> {
         Secrets::from_toml(text, "secrets.toml")
-            .and_then(|secrets| secrets.bundle(&workload(), folder.path()))
+            .and_then(|secrets| secrets.bundle(&deliverer(), folder.path()))
             .map_err(|e| e.to_string())
     };
     let made = read(text).unwrap();

@@ -268,7 +268,10 @@ impl Inner {
         outcome.released = true;
         Message::write_bundle(&entry.bundle, &mut channel).map_err(|e| text(&e))?;
         match Message::read(&mut channel, MAX_REPLY).map_err(|e| text(&e))? {
-            Message::Accepted => Ok(channel.close()),
+            Message::Accepted => {
+                channel.close();
+                Ok(())
+            }
             Message::Refused(why) => Err(format!("the enclave refuses the bundle: {why}")),
             other => Err(format!("the enclave answered with {}", other.name())),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Clock, Delivery, DeliveryOutput, EnvValue, Freshness, Identity, KeyPolicy, Mount, MountSource, NetworkAction, Sha256, Workload,
+    Clock, EnvValue, Freshness, Identity, KeyPolicy, Mount, MountSource, NetworkAction, Sha256, Workload,
 };
 
 /// One field of a workload, as people read it.
@@ -66,13 +66,15 @@ impl Workload {
         };
         lines.add("clock", clock);
         lines.add("diagnostics", self.diagnostics);
-        if let Some(Delivery { key, output }) = self.delivery {
-            lines.add("delivery.key", Sha256(key));
-            let output = match output {
-                DeliveryOutput::Host => "host",
-                DeliveryOutput::Owner => "owner",
-            };
-            lines.add("delivery.output", output);
+        for deliverer in self.deliverers() {
+            let at = format!("delivery.{:?}", deliverer.name);
+            lines.add(format!("{at}.key"), Sha256(deliverer.key));
+            lines.add(format!("{at}.output"), deliverer.output);
+            let parts =
+                [("env", &deliverer.env), ("files", &deliverer.files), ("volumes", &deliverer.volumes)];
+            for (part, names) in parts {
+                names.iter().for_each(|name| lines.add(format!("{at}.{part}.{name:?}"), "delivered"));
+            }
         }
         lines.0
     }

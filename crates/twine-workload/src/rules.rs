@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use crate::{EnvValue, Error, Identity, Mount, MountSource, NetworkRule, Result, Workload};
+use crate::{Deliverer, EnvValue, Error, Identity, Mount, MountSource, NetworkRule, Result, Workload};
 
 impl Workload {
     pub(crate) fn check(&self) -> Result<()> {
@@ -22,10 +22,51 @@ impl Workload {
             rule.check(i)?;
         }
         check_sorted("network", &self.network, |rule| rule)?;
-        let delivered = self.env.iter().any(|variable| variable.value == EnvValue::Delivered)
-            || self.mounts.iter().any(|mount| matches!(mount.source, MountSource::Delivered { .. }));
-        let rule = "a workload that takes delivered values names who delivers them";
-        require(!delivered || self.delivery.is_some(), || "delivery".into(), "none", rule)
+        self.check_delivery()
+    }
+
+    /// Everything that is delivered comes from exactly one deliverer.
+    fn check_delivery(&self) -> Result<()> {
+        let rule = "it is left out where nobody delivers";
+        require(self.delivery.as_ref().is_none_or(|all| !all.is_empty()), || "delivery".into(), "[]", rule)?;
+        let deliverers = self.deliverers();
+        for (i, deliverer) in deliverers.iter().enumerate() {
+            check_name(&deliverer.name, || format!("delivery[{i}].name"))?;
+            let earlier = deliverers.iter().take(i);
+            let rule = "each deliverer has its own key";
+            let unique = earlier.clone().all(|other| other.key != deliverer.key);
+            require(unique, || format!("delivery[{i}].key"), crate::Sha256(deliverer.key), rule)?;
+            let rule = "output goes to one deliverer at most";
+            let single = !deliverer.output || earlier.clone().all(|other| !other.output);
+            require(single, || format!("delivery[{i}].output"), true, rule)?;
+        }
+        check_sorted("delivery", deliverers, |deliverer| &deliverer.name)?;
+        type Part = fn(&Deliverer) -> &[String];
+        let parts: [(&str, Vec<String>, Part); 3] = [
+            ("env", self.delivered_variables(), |deliverer| &deliverer.env),
+            ("files", self.delivered_files(), |deliverer| &deliverer.files),
+            ("volumes", self.owner_volumes(), |deliverer| &deliverer.volumes),
+        ];
+        for (part, wanted, of) in parts {
+            for (i, deliverer) in deliverers.iter().enumerate() {
+                let list = format!("delivery[{i}].{part}");
+                check_sorted(&list, of(deliverer), |name| name)?;
+                for name in of(deliverer) {
+                    let rule = "a deliverer delivers what the workload takes by delivery";
+                    require(wanted.contains(name), || list.clone(), name, rule)?;
+                }
+            }
+            // An owner's volume may be there without deliverers: then it does not open.
+            if part == "volumes" && deliverers.is_empty() {
+                continue;
+            }
+            for name in &wanted {
+                let from = deliverers.iter().filter(|deliverer| of(deliverer).contains(name)).count();
+                let rule = "what is delivered comes from exactly one deliverer";
+                require(from == 1, || format!("delivery.{part}"), name, rule)?;
+            }
+        }
+        Ok(())
     }
 
     fn check_env(&self) -> Result<()> {

@@ -39,9 +39,9 @@ pub struct Workload {
     /// Whether trap messages and wasm backtraces leave the enclave in clear.
     #[n(9)]
     pub diagnostics: bool,
-    /// Who delivers what is not measured, after attestation; none: nothing is delivered.
+    /// Who delivers what after attestation, sorted by name; none: nothing is delivered.
     #[n(10)]
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<Vec<Deliverer>>,
 }
 
 impl Workload {
@@ -61,30 +61,66 @@ impl Workload {
             delivery: None,
         }
     }
+
+    /// Who delivers.
+    pub fn deliverers(&self) -> &[Deliverer] {
+        self.delivery.as_deref().unwrap_or_default()
+    }
+
+    /// The deliverer who holds this key.
+    pub fn deliverer(&self, key: &[u8; 32]) -> Option<&Deliverer> {
+        self.deliverers().iter().find(|deliverer| deliverer.key == *key)
+    }
+
+    /// Names of the environment variables that are delivered, sorted.
+    pub fn delivered_variables(&self) -> Vec<String> {
+        let delivered = self.env.iter().filter(|variable| variable.value == EnvValue::Delivered);
+        sorted(delivered.map(|variable| variable.name.clone()))
+    }
+
+    /// Absolute paths of the files that are delivered, sorted.
+    pub fn delivered_files(&self) -> Vec<String> {
+        sorted(self.mounts.iter().flat_map(Mount::delivered_files))
+    }
+
+    /// Names of the volumes whose keys are an owner's, sorted.
+    pub fn owner_volumes(&self) -> Vec<String> {
+        sorted(self.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Volume { name, key: KeyPolicy::Owner, .. } => Some(name.clone()),
+            _ => None,
+        }))
+    }
 }
 
-/// Who delivers code and secrets over the attested channel, and where the program's output goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+/// Somebody who delivers secrets, and code perhaps, over the attested channel. Deliverers need not trust each other: none
+/// sees what another delivers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Delivery {
-    /// Ed25519 public key (RFC 8032) that the deliverer proves to hold: the owner's, or that of the owner's key service.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub key: [u8; 32],
-    /// Who gets standard output and error.
-    #[n(1)]
-    pub output: DeliveryOutput,
-}
-
-/// Who gets standard output and error of a program that was delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum DeliveryOutput {
-    /// The host, as without delivery.
+pub struct Deliverer {
+    /// What the workload calls it: 1 to 64 of `a-z A-Z 0-9 . _ -`.
     #[n(0)]
-    Host,
-    /// Who delivered, over the channel: the host sees that there is output, and how much, and not what.
-    #[n(1)]
-    Owner,
+    pub name: String,
+    /// Ed25519 public key (RFC 8032) that the deliverer proves to hold, unique.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub key: [u8; 32],
+    /// Whether standard output and error go to this deliverer instead of to the host; at most one.
+    #[n(2)]
+    pub output: bool,
+    /// Names of the environment variables that it delivers, sorted.
+    #[n(3)]
+    pub env: Vec<String>,
+    /// Absolute paths of the files that it delivers, sorted.
+    #[n(4)]
+    pub files: Vec<String>,
+    /// Names of the volumes whose keys it delivers, sorted.
+    #[n(5)]
+    pub volumes: Vec<String>,
 }
 
 /// How CONFIGID and CONFIGSVN follow from a workload.
@@ -174,6 +210,19 @@ pub struct Mount {
     /// Whether the guest may only read. Always true of [`MountSource::Measured`] and [`MountSource::Delivered`].
     #[n(2)]
     pub read_only: bool,
+}
+
+impl Mount {
+    /// Absolute paths of the files that are delivered for this mount.
+    pub fn delivered_files(&self) -> Vec<String> {
+        match &self.source {
+            MountSource::Delivered { files } => {
+                let guest = self.guest.trim_end_matches('/');
+                files.iter().map(|file| format!("{guest}/{file}")).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// What stands behind a mount.

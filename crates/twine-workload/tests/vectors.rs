@@ -8,7 +8,7 @@ use std::path::Path;
 use common::{full, hex, minimal, owned, owner_key, presented, sign, unhex};
 use minicbor::Encoder;
 use serde_json::{Value, json};
-use twine_workload::{Candidate, EnvValue, EnvVar, Error, Mount, MountSource, Workload};
+use twine_workload::{Candidate, Deliverer, EnvValue, EnvVar, Error, Mount, MountSource, Workload};
 
 #[test]
 fn the_file_is_what_the_builder_makes() {
@@ -115,6 +115,11 @@ fn broken_rules() -> Vec<(&'static str, Workload)> {
         change(&mut workload);
         workload
     };
+    let deliverers = |change: fn(&mut Vec<Deliverer>)| {
+        let mut workload = full();
+        workload.delivery.iter_mut().for_each(change);
+        workload
+    };
     let variable = |name: &str| EnvVar { name: name.into(), value: EnvValue::Passthrough };
     let env = |names: &[&str]| Workload { env: names.iter().copied().map(variable).collect(), ..minimal() };
     let mount = |guest: &str| Workload {
@@ -163,6 +168,15 @@ fn broken_rules() -> Vec<(&'static str, Workload)> {
             }),
         ),
         ("delivered values from nobody", with(|w| w.delivery = None)),
+        ("an empty list of deliverers", Workload { delivery: Some(Vec::new()), ..minimal() }),
+        ("deliverers out of order", deliverers(|d| d.reverse())),
+        ("two deliverers with one key", deliverers(|d| d[0].key = d[1].key)),
+        ("output to two deliverers", deliverers(|d| d[0].output = true)),
+        ("a variable from two deliverers", deliverers(|d| d[1].env.push("TOKEN".into()))),
+        ("a variable that is not delivered", deliverers(|d| d[1].env.push("LANG".into()))),
+        ("a volume's key from nobody", deliverers(|d| d[1].volumes.clear())),
+        ("a deliverer's files out of order", deliverers(|d| d[0].files.reverse())),
+        ("a deliverer's name with a space", deliverers(|d| d[0].name = "a b".into())),
         (
             "delivered file with ..",
             with(|w| {

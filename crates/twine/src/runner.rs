@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use twine_abi::run::{self, RunRequest};
 use twine_host::backend::{Backend, Config, Enclave};
 use twine_host::quote::QuoteProvider;
-use twine_host::run::{Job, Observer, Report, Streams, Way};
+use twine_host::run::{Job, Observer, Report, Streams, Ways};
 use twine_image::sigstruct::Variant;
 use twine_workload::Digest;
 
@@ -110,7 +110,7 @@ pub struct Options {
     /// Stop when the module is compiled and in the cache.
     pub compile_only: bool,
     /// How code and secrets come that this host does not have; none: the workload needs nobody to deliver them.
-    pub delivery: Option<Way>,
+    pub delivery: Option<Ways>,
 }
 
 /// What a host knows of a program that its owner delivers.
@@ -167,8 +167,7 @@ impl Loaded {
             (self.cache.is_some(), run::CACHE),
             (options.trace, run::TRACE),
             (options.compile_only, run::COMPILE_ONLY),
-            (matches!(options.delivery, Some(Way::Await(_))), run::AWAIT_OWNER),
-            (matches!(options.delivery, Some(Way::Fetch(_))), run::FETCH),
+            (options.delivery.is_some(), run::DELIVERED),
         ];
         let job = Job {
             request: request(&known, flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).sum()),
@@ -176,7 +175,7 @@ impl Loaded {
             cache: self.cache,
             volumes: hidden.volumes,
             quotes: Some(self.quotes),
-            delivery: options.delivery,
+            delivery: options.delivery.unwrap_or_default(),
             timeout: hidden.timeout,
             streams: io.streams,
             observer: io.observer,

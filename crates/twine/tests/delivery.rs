@@ -254,7 +254,6 @@ fn mistakes_of_the_owner_name_the_field() {
     usage(&["--configid", "12"], "128 hex digits");
     usage(&["--configid", &owner.configid], "--await-owner or --key-service");
     usage(&["--configid", &owner.configid, "--await-owner", "127.0.0.1:0", "score.wat"], "name no module");
-    usage(&["--await-owner", "a", "--key-service", "b"], "cannot be used with");
 }
 
 fn now() -> u64 {
@@ -300,7 +299,7 @@ fn deliver(
     let config = twine::workload::manifest::Config::read(&folder.join("twine.toml")).unwrap();
     let program = twine::Program::from_config(&config).unwrap();
     let secrets = Secrets::read(&folder.join("secrets.toml")).unwrap();
-    let secrets = secrets.bundle(program.workload(), folder).unwrap();
+    let secrets = secrets.bundle(&program.workload().deliverers()[0], folder).unwrap();
     let mut bundle = Bundle {
         workload: Some(program.presented().to_vec()),
         module: program.module().map(<[u8]>::to_vec),

@@ -1,8 +1,9 @@
 //! Delivery: evidence out, code and secrets in, over TLS that ends here (docs/attestation.md, "Delivery").
 //!
 //! Whoever comes gets evidence, which is no secret, and must prove to hold an Ed25519 key. A bundle counts only if the
-//! workload that CONFIGID names says that this key delivers; so a host that delivers something of its own is refused, and
-//! so is a stranger. A refused peer is told why and sent away; an enclave that waits goes on waiting.
+//! workload that CONFIGID names says that this key delivers, and what; so a host that delivers something of its own is
+//! refused, and so is a stranger. Deliverers come one after another, each over its own connection. A refused peer is told
+//! why and sent away; where the host accepts connections, the enclave goes on waiting.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,134 +15,157 @@ use twine_attest::delivery::{
 use twine_attest::ratls::{Hello, SessionKey};
 use twine_enclave::{clock, identity};
 use twine_wasi::{Output, StreamError};
-use twine_workload::{Accepted, Candidate, DeliveryOutput};
+use twine_workload::{Accepted, Candidate, Deliverer};
 
-use crate::peer::Peer;
+use crate::peer::{Peer, Role};
 use crate::{End, evidence, phase};
-
-/// How deliverer and enclave come together.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// The owner connects.
-    Await,
-    /// The enclave connects to a key service.
-    Fetch,
-}
 
 /// What was delivered, for the workload that it is for.
 pub struct Delivered {
     /// The workload.
     pub accepted: Accepted,
-    /// Code and secrets: exactly what the workload asks for.
+    /// Code and secrets of all deliverers: exactly what the workload asks for.
     pub bundle: Bundle,
-    /// Where the result goes, if somebody waits for it.
-    pub owner: Option<Owner>,
+    /// Who waits for the result.
+    pub owners: Vec<Owner>,
 }
 
-/// Gets a delivery. `known` is the workload, if the host has handed it over already.
-pub fn receive(way: Way, known: Option<&Accepted>) -> Result<Delivered, End> {
-    loop {
-        let peer = Peer::open().map_err(|status| {
-            let who = if way == Way::Await { "no owner came" } else { "the key service cannot be reached" };
-            End(Code::Failed, 0, format!("{who} ({status:?}); the host's log says why"))
+/// Gets everything that the workload takes by delivery. `known` is the workload, if the host has handed it over already.
+pub fn receive(known: Option<Accepted>) -> Result<Delivered, End> {
+    let mut state = State { accepted: known, done: Vec::new(), bundle: Bundle::default(), owners: Vec::new() };
+    while let Some(next) = state.next() {
+        let next = next.map(str::to_owned);
+        let who = next.as_deref().unwrap_or("the first deliverer");
+        let peer = Peer::open(next.as_deref().unwrap_or_default()).map_err(|status| {
+            End(Code::Failed, 0, format!("no way to {who} ({status:?}); the host's log says why"))
         })?;
-        match attempt(way, &peer, known) {
-            Ok(delivered) => return Ok(delivered),
-            Err(why) => {
-                peer.close(&why);
-                if way == Way::Fetch {
-                    return Err(End::refused(format!("nothing was delivered: {why}")));
-                }
+        if let Err(why) = state.attempt(&peer) {
+            peer.close(&why);
+            if peer.role() == Role::Client {
+                return Err(End::refused(format!("nothing was delivered by {who}: {why}")));
             }
         }
     }
+    match state {
+        State { accepted: Some(accepted), bundle, owners, .. } => {
+            phase(StartPhase::Delivered);
+            Ok(Delivered { accepted, bundle, owners })
+        }
+        // Without a workload there is always a next one.
+        State { accepted: None, .. } => Err(End::refused("the workload was not delivered")),
+    }
 }
 
-/// One connection. `Err` says why it brought nothing.
-fn attempt(way: Way, peer: &Peer, known: Option<&Accepted>) -> Result<Delivered, String> {
-    let mut channel = attested(way, peer, known)?;
-    phase(StartPhase::Attested);
-    let message = match Message::read(&mut channel, MAX_BUNDLE) {
-        Ok(Message::Bundle(bytes)) => take(&bytes, &channel, known),
-        Ok(other) => Err(format!("a message of kind {} came instead of a bundle", other.name())),
-        Err(ChannelError::Message(malformed)) => Err(malformed.to_string()),
-        Err(error) => return Err(error.to_string()),
-    };
-    let (accepted, bundle) = message.inspect_err(|why| {
-        // Who delivered may be gone; there is nobody else to tell.
-        let _ = Message::Refused(why.clone()).write(&mut channel);
-    })?;
-    Message::Accepted.write(&mut channel).map_err(|error| error.to_string())?;
-    phase(StartPhase::Delivered);
-    let output = accepted.workload().delivery.map_or(DeliveryOutput::Host, |delivery| delivery.output);
-    let owner = match way {
-        Way::Await => Some(Owner { channel: Arc::new(Mutex::new(channel)), output }),
-        Way::Fetch => {
+struct State {
+    accepted: Option<Accepted>,
+    /// Names of those who have delivered.
+    done: Vec<String>,
+    bundle: Bundle,
+    owners: Vec<Owner>,
+}
+
+impl State {
+    /// Who is to come next, by name if the workload is known; nobody: all have.
+    fn next(&self) -> Option<Option<&str>> {
+        let Some(accepted) = &self.accepted else { return Some(None) };
+        let mut left = accepted.workload().deliverers().iter().filter(|one| !self.done.contains(&one.name));
+        left.next().map(|one| Some(one.name.as_str()))
+    }
+
+    /// One connection. `Err` says why it brought nothing.
+    fn attempt(&mut self, peer: &Peer) -> Result<(), String> {
+        let mut channel = self.attest(peer)?;
+        phase(StartPhase::Attested);
+        let bundle = match Message::read(&mut channel, MAX_BUNDLE) {
+            Ok(Message::Bundle(bytes)) => self.check(&bytes, channel.peer_key(), peer.role()),
+            Ok(other) => Err(format!("a message of kind {} came instead of a bundle", other.name())),
+            Err(ChannelError::Message(malformed)) => Err(malformed.to_string()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let (accepted, deliverer, bundle) = bundle.inspect_err(|why| {
+            // Who delivered may be gone; there is nobody else to tell.
+            let _ = Message::Refused(why.clone()).write(&mut channel);
+        })?;
+        Message::Accepted.write(&mut channel).map_err(|error| error.to_string())?;
+        if peer.role() == Role::Server {
+            let output = deliverer.output;
+            self.owners.push(Owner { channel: Arc::new(Mutex::new(channel)), output });
+        } else {
             channel.close();
             peer.close("");
-            None
         }
-    };
-    Ok(Delivered { accepted, bundle, owner })
+        self.done.push(deliverer.name);
+        self.accepted = Some(accepted);
+        self.bundle.module = self.bundle.module.take().or(bundle.module);
+        self.bundle.env.extend(bundle.env);
+        self.bundle.files.extend(bundle.files);
+        self.bundle.keys.extend(bundle.keys);
+        Ok(())
+    }
+
+    /// Hellos, fresh key, quote for the peer's nonce, handshake.
+    fn attest(&self, peer: &Peer) -> Result<Channel<Peer>, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let mut stream = peer.clone();
+        Hello::new().and_then(|own| own.write(&mut stream)).map_err(|e| text(&e))?;
+        let hello = Hello::read(&mut stream).map_err(|e| text(&e))?;
+        let key = SessionKey::generate().map_err(|e| text(&e))?;
+        let claims = key.claims(&hello, self.accepted.as_ref().map(Accepted::digest));
+        let quote = evidence::quote(&report_data(&claims.to_bytes())).map_err(|e| text(&e))?;
+        let now = clock::realtime() / 1_000_000_000;
+        let attested = key.certify(&claims, &quote, now).map_err(|e| text(&e))?;
+        match peer.role() {
+            Role::Server => Channel::accept(attested_server(attested).map_err(|e| text(&e))?, stream),
+            Role::Client => Channel::connect(attested_client(attested).map_err(|e| text(&e))?, stream),
+        }
+        .map_err(|e| text(&e))
+    }
+
+    /// Believes a bundle, or says why not.
+    fn check(
+        &self,
+        bytes: &[u8],
+        key: Option<[u8; 32]>,
+        role: Role,
+    ) -> Result<(Accepted, Deliverer, Bundle), String> {
+        let bundle = Bundle::from_bytes(bytes).map_err(|error| error.to_string())?;
+        let accepted = match (&bundle.workload, &self.accepted) {
+            // Both would be the one that CONFIGID names.
+            (None, Some(known)) => known.clone(),
+            (Some(presented), _) => {
+                let report = identity::own_report();
+                Candidate::parse(presented)
+                    .and_then(|candidate| candidate.accept(&report.configid, report.configsvn))
+                    .map_err(|error| format!("bundle.workload: {error}"))?
+            }
+            (None, None) => {
+                return Err("bundle.workload: it is missing, and nobody else has given the workload".into());
+            }
+        };
+        let deliverer = key.and_then(|key| accepted.workload().deliverer(&key)).cloned();
+        let deliverer = deliverer.ok_or("the workload names another deliverer (workload.delivery.key)")?;
+        let name = &deliverer.name;
+        if self.done.contains(name) {
+            return Err(format!("{name} has delivered already"));
+        }
+        if deliverer.output && role == Role::Client {
+            return Err(format!(
+                "the program's output is for {name}, who gets it only by connecting: start with --await-owner"
+            ));
+        }
+        bundle.check(&deliverer).map_err(|error| error.to_string())?;
+        if let Some(module) = &bundle.module {
+            accepted.check_module(module).map_err(|error| format!("bundle.module: {error}"))?;
+        }
+        Ok((accepted, deliverer, bundle))
+    }
 }
 
-/// Hellos, fresh key, quote for the peer's nonce, handshake.
-fn attested(way: Way, peer: &Peer, known: Option<&Accepted>) -> Result<Channel<Peer>, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let own = Hello::new().map_err(|e| text(&e))?;
-    own.write(&mut peer.clone()).map_err(|e| text(&e))?;
-    let hello = Hello::read(&mut peer.clone()).map_err(|e| text(&e))?;
-    let key = SessionKey::generate().map_err(|e| text(&e))?;
-    let claims = key.claims(&hello, known.map(Accepted::digest));
-    let quote = evidence::quote(&report_data(&claims.to_bytes())).map_err(|e| text(&e))?;
-    let now = clock::realtime() / 1_000_000_000;
-    let certificate = key.certify(&claims, &quote, now).map_err(|e| text(&e))?;
-    match way {
-        Way::Await => Channel::accept(attested_server(certificate).map_err(|e| text(&e))?, peer.clone()),
-        Way::Fetch => Channel::connect(attested_client(certificate).map_err(|e| text(&e))?, peer.clone()),
-    }
-    .map_err(|e| text(&e))
-}
-
-/// Believes a bundle, or says why not.
-fn take(
-    bytes: &[u8],
-    channel: &Channel<Peer>,
-    known: Option<&Accepted>,
-) -> Result<(Accepted, Bundle), String> {
-    let bundle = Bundle::from_bytes(bytes).map_err(|error| error.to_string())?;
-    let accepted = match (&bundle.workload, known) {
-        // Both would be the one that CONFIGID names.
-        (None, Some(known)) => known.clone(),
-        (Some(presented), _) => {
-            let report = identity::own_report();
-            Candidate::parse(presented)
-                .and_then(|candidate| candidate.accept(&report.configid, report.configsvn))
-                .map_err(|error| format!("bundle.workload: {error}"))?
-        }
-        (None, None) => {
-            return Err("bundle.workload: it is missing, and the host has not given the workload either".into());
-        }
-    };
-    let workload = accepted.workload();
-    let Some(delivery) = workload.delivery else {
-        return Err("the workload names nobody who delivers (workload.delivery.key)".into());
-    };
-    if channel.peer_key() != Some(delivery.key) {
-        return Err("the workload names another deliverer (workload.delivery.key)".into());
-    }
-    bundle.check(workload).map_err(|error| error.to_string())?;
-    if let Some(module) = &bundle.module {
-        accepted.check_module(module).map_err(|error| format!("bundle.module: {error}"))?;
-    }
-    Ok((accepted, bundle))
-}
-
-/// The owner, who waits for the result.
+/// A deliverer who waits for the result.
 #[derive(Clone)]
 pub struct Owner {
     channel: Arc<Mutex<Channel<Peer>>>,
-    output: DeliveryOutput,
+    output: bool,
 }
 
 impl Owner {
@@ -149,25 +173,27 @@ impl Owner {
         self.channel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the owner gets standard output and error, and the host does not.
+    /// Whether this deliverer gets standard output and error, and the host does not.
     pub fn gets_output(&self) -> bool {
-        self.output == DeliveryOutput::Owner
+        self.output
     }
 
-    /// Standard output or error as the owner's.
+    /// Standard output or error as this deliverer's.
     pub fn output(&self, stdout: bool) -> OwnerOutput {
         OwnerOutput { owner: self.clone(), stdout }
     }
 
-    /// Tells how the run ended.
-    pub fn tell(&self, End(code, status, message): &End) {
-        let ended = Ended { outcome: *code as u8, code: *status, message: message.clone() };
+    /// Tells how the run ended. What the program computed with is in the message, perhaps: all of it is for who gets the
+    /// output, for others what the host gets as well.
+    pub fn tell(&self, End(code, status, message): &End, for_all: &str) {
+        let message = if self.output { message } else { for_all };
+        let ended = Ended { outcome: *code as u8, code: *status, message: message.to_owned() };
         // An owner who has gone has chosen not to know.
         let _ = Message::Ended(ended).write(&mut *self.channel());
     }
 }
 
-/// A stream of the program's that goes to the owner.
+/// A stream of the program's that goes to a deliverer.
 pub struct OwnerOutput {
     owner: Owner,
     stdout: bool,

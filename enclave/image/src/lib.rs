@@ -39,19 +39,16 @@ impl End {
 #[unsafe(no_mangle)]
 extern "C" fn twine_main() {
     phase(StartPhase::Launch);
-    let (End(code, status, mut message), diagnostics) = match request::read() {
-        Err(refused) => (refused, true),
-        Ok(request) => {
-            let end = run(&request);
-            // The owner hears all of it, the host what the workload lets it.
-            request.owner().iter().for_each(|owner| owner.tell(&end));
-            (end, request.workload().diagnostics)
-        }
+    let (end, owners, diagnostics) = match request::read() {
+        Err(refused) => (refused, Vec::new(), true),
+        Ok(request) => (run(&request), request.owners().to_vec(), request.workload().diagnostics),
     };
+    let (code, status, mut message) = (end.0, end.1, end.2.clone());
     // What a program computes with may be secret, and so may be where it trapped.
     if matches!(code, Code::Trapped | Code::OutOfFuel) && !diagnostics && !identity::is_debug() {
         message = "the workload keeps its diagnostics inside".to_owned();
     }
+    owners.iter().for_each(|owner| owner.tell(&end, &message));
     let (pages, peak_pages) = memory::committed_pages();
     let finish = Finish { outcome: code as u64, code: status.into(), pages, peak_pages };
     let mut end = message.len().min(MAX_PAYLOAD);

@@ -7,7 +7,7 @@ use twine_enclave::{border, identity};
 use twine_runtime::{Limits, Options};
 use twine_workload::{Accepted, Candidate, EnvValue, Workload};
 
-use crate::delivery::{self, Delivered, Owner, Way};
+use crate::delivery::{self, Delivered, Owner};
 use crate::{End, reader};
 
 /// Most bytes of a run request.
@@ -19,7 +19,7 @@ pub struct Request {
     flags: u64,
     environment: Vec<(String, String)>,
     bundle: Bundle,
-    owner: Option<Owner>,
+    owners: Vec<Owner>,
 }
 
 /// Asks the host, checks, refuses.
@@ -46,35 +46,25 @@ pub fn read() -> Result<Request, End> {
     if request.flags & run::TRACE != 0 && !identity::is_debug() {
         return Err(End::refused("--trace shows the program's calls; only debug enclaves do that (--debug)"));
     }
-    let Delivered { accepted, bundle, owner } = delivered(request.flags, known)?;
+    let Delivered { accepted, bundle, owners } = delivered(request.flags, known)?;
     let environment = environment(accepted.workload(), request.environment, &bundle.env)
-        .inspect_err(|end| owner.iter().for_each(|owner| owner.tell(end)))?;
-    Ok(Request { accepted, flags: request.flags, environment, bundle, owner })
+        .inspect_err(|end| owners.iter().for_each(|owner| owner.tell(end, &end.2)))?;
+    Ok(Request { accepted, flags: request.flags, environment, bundle, owners })
 }
 
-/// What comes from the owner, if the workload or the host says that anything does.
+/// What is delivered, if the workload or the host says that anything is.
 fn delivered(flags: u64, known: Option<Accepted>) -> Result<Delivered, End> {
-    let way = match (flags & run::AWAIT_OWNER != 0, flags & run::FETCH != 0) {
-        (true, true) => return Err(End::refused("the run request names two ways of delivery")),
-        (true, false) => Some(Way::Await),
-        (false, true) => Some(Way::Fetch),
-        (false, false) => None,
-    };
-    match (way, known) {
-        (Some(way), known) => {
-            let nobody = known.as_ref().is_some_and(|known| known.workload().delivery.is_none());
-            if nobody {
-                let why = "the workload names nobody who may deliver; set workload.delivery.key in the manifest";
-                return Err(End::refused(why));
-            }
-            delivery::receive(way, known.as_ref())
-        }
-        (None, Some(known)) if known.workload().delivery.is_some() => Err(End::refused(
-            "the workload is delivered by its owner: start it with --await-owner ADDRESS, or with --fetch ADDRESS of a \
-             key service",
+    let by_host = flags & run::DELIVERED != 0;
+    match known {
+        Some(known) if by_host && known.workload().deliverers().is_empty() => Err(End::refused(
+            "the workload names nobody who may deliver; set workload.delivery in the manifest",
         )),
-        (None, Some(accepted)) => Ok(Delivered { accepted, bundle: Bundle::default(), owner: None }),
-        (None, None) => Err(End::refused("the host gave no workload")),
+        Some(known) if !by_host && !known.workload().deliverers().is_empty() => Err(End::refused(
+            "the workload is delivered by its owner: start it with --await-owner ADDRESS, or with --key-service ADDRESS",
+        )),
+        known if by_host => delivery::receive(known),
+        Some(accepted) => Ok(Delivered { accepted, bundle: Bundle::default(), owners: Vec::new() }),
+        None => Err(End::refused("the host gave no workload")),
     }
 }
 
@@ -138,9 +128,9 @@ impl Request {
         &self.bundle.files
     }
 
-    /// The owner, if one waits for the result.
-    pub fn owner(&self) -> Option<&Owner> {
-        self.owner.as_ref()
+    /// Who waits for the result.
+    pub fn owners(&self) -> &[Owner] {
+        &self.owners
     }
 
     /// Whether a flag of `twine_abi::run` is set.

@@ -77,7 +77,7 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
         });
     }
     let stdio = workload.stdio;
-    let owner = request.owner().filter(|owner| owner.gets_output());
+    let owner = request.owners().iter().find(|owner| owner.gets_output());
     let output = |stream, connected| -> Box<dyn Output> {
         match owner {
             _ if !connected => Box::new(Nothing),

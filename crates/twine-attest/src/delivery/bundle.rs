@@ -1,13 +1,13 @@
 //! What is delivered.
 
 use minicbor::{CborLen, Decode, Decoder, Encode, Encoder};
-use twine_workload::{EnvValue, KeyPolicy, MountSource, Workload};
+use twine_workload::Deliverer;
 
 use crate::Malformed;
 
 const VERSION: u64 = 1;
 
-/// What the owner delivers: everything of a run that the host may not have. Not printable, as most of it is secret.
+/// What one deliverer delivers: what the host, and every other deliverer, may not have. Not printable, as most of it is secret.
 #[derive(Clone, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 #[cbor(map)]
 pub struct Bundle {
@@ -23,7 +23,7 @@ pub struct Bundle {
     /// Contents of the files that are delivered, sorted by path.
     #[n(3)]
     pub files: Vec<File>,
-    /// Keys of the volumes that are the owner's, sorted by name.
+    /// Keys of the volumes that are this deliverer's, sorted by name.
     #[n(4)]
     pub keys: Vec<VolumeKey>,
 }
@@ -93,47 +93,16 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Refuses a bundle that does not hold exactly the secrets that `workload` asks for.
-    pub fn check(&self, workload: &Workload) -> Result<(), Malformed> {
+    /// Refuses a bundle that does not hold exactly the secrets that the workload asks of `deliverer`.
+    pub fn check(&self, deliverer: &Deliverer) -> Result<(), Malformed> {
         let names = self.env.iter().map(|variable| variable.name.as_str());
-        same("env", names, &delivered_variables(workload))?;
+        same("env", names, &deliverer.env)?;
         if let Some(bad) = self.env.iter().find(|variable| variable.value.contains('\0')) {
             return Err(Malformed::new("bundle", format!("env.{}: a value holds no NUL", bad.name)));
         }
-        same("files", self.files.iter().map(|file| file.path.as_str()), &delivered_files(workload))?;
-        same("keys", self.keys.iter().map(|key| key.name.as_str()), &owner_volumes(workload))
+        same("files", self.files.iter().map(|file| file.path.as_str()), &deliverer.files)?;
+        same("keys", self.keys.iter().map(|key| key.name.as_str()), &deliverer.volumes)
     }
-}
-
-/// Names of the environment variables that `workload` takes by delivery, sorted.
-pub fn delivered_variables(workload: &Workload) -> Vec<String> {
-    let delivered = workload.env.iter().filter(|variable| variable.value == EnvValue::Delivered);
-    sorted(delivered.map(|variable| variable.name.clone()))
-}
-
-/// Paths of the files that `workload` takes by delivery, sorted.
-pub fn delivered_files(workload: &Workload) -> Vec<String> {
-    sorted(workload.mounts.iter().flat_map(|mount| match &mount.source {
-        MountSource::Delivered { files } => {
-            let guest = mount.guest.trim_end_matches('/');
-            files.iter().map(|file| format!("{guest}/{file}")).collect()
-        }
-        _ => Vec::new(),
-    }))
-}
-
-/// Names of the volumes whose keys `workload` takes by delivery, sorted.
-pub fn owner_volumes(workload: &Workload) -> Vec<String> {
-    sorted(workload.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Volume { name, key: KeyPolicy::Owner, .. } => Some(name.clone()),
-        _ => None,
-    }))
-}
-
-fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut names: Vec<_> = names.collect();
-    names.sort();
-    names
 }
 
 fn same<'a>(
@@ -149,11 +118,11 @@ fn same<'a>(
         }
         previous = Some(name);
         if !wanted.iter().any(|wanted| wanted == name) {
-            return wrong(name, "the workload does not ask for it");
+            return wrong(name, "the workload does not ask this deliverer for it");
         }
     }
     match wanted.iter().find(|wanted| !found.clone().any(|name| name == wanted.as_str())) {
-        Some(missing) => wrong(missing, "the workload asks for it, and it is not there"),
+        Some(missing) => wrong(missing, "the workload asks this deliverer for it, and it is not there"),
         None => Ok(()),
     }
 }

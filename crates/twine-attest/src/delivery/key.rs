@@ -151,7 +151,7 @@ pub use delivering::{DeliveryKey, delivering_client, delivering_server};
 mod delivering {
     use rustls::{
         client::AlwaysResolvesClientRawPublicKeys,
-        pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+        pki_types::PrivatePkcs8KeyDer,
         server::AlwaysResolvesServerRawPublicKeys,
         sign::CertifiedKey,
     };
@@ -171,11 +171,7 @@ mod delivering {
         pub fn from_pem(text: &str) -> Result<Self, KeyError> {
             let public = OwnerKey::from_pem(text)?.public_key();
             let der = pem::parse(text).map_err(|_| KeyError::Pem)?.into_contents();
-            let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der));
-            let key = provider::sign::any_eddsa_type(match &der {
-                PrivateKeyDer::Pkcs8(der) => der,
-                _ => return Err(KeyError::Key),
-            });
+            let key = provider::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der));
             let spki = CertificateDer::from([&ED25519[..], &public].concat());
             let certified = Arc::new(CertifiedKey::new(vec![spki], key.map_err(|_| KeyError::Key)?));
             Ok(Self { certified, public })

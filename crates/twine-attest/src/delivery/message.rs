@@ -55,19 +55,17 @@ pub struct Ended {
 impl Message {
     /// Sends it, and all before it.
     pub fn write(&self, to: &mut impl Write) -> Result<(), ChannelError> {
-        let ended;
-        let (kind, payload): (u8, &[u8]) = match self {
-            Self::Bundle(bytes) => (1, bytes),
-            Self::Accepted => (2, &[]),
-            Self::Refused(why) => (3, why.as_bytes()),
-            Self::Stdout(bytes) => (4, bytes),
-            Self::Stderr(bytes) => (5, bytes),
+        match self {
+            Self::Bundle(bytes) => send(1, bytes, to),
+            Self::Accepted => send(2, &[], to),
+            Self::Refused(why) => send(3, why.as_bytes(), to),
+            Self::Stdout(bytes) => send(4, bytes, to),
+            Self::Stderr(bytes) => send(5, bytes, to),
             Self::Ended(end) => {
-                ended = minicbor::to_vec(end).unwrap_or_else(|_| unreachable!("a Vec takes everything"));
-                (6, &ended)
+                let end = minicbor::to_vec(end).unwrap_or_else(|_| unreachable!("a Vec takes everything"));
+                send(6, &end, to)
             }
-        };
-        send(kind, payload, to)
+        }
     }
 
     /// Sends [`Message::Bundle`] of bytes that are kept.

@@ -9,7 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use twine_workload::{
-    Workload,
+    Deliverer,
     manifest::{FileError, FileErrorKind, tomlfile},
 };
 
@@ -56,8 +56,8 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// Reads the files below `base` and makes the bundle's secrets: exactly those that `workload` asks for.
-    pub fn bundle(&self, workload: &Workload, base: &Path) -> Result<Bundle, FileError> {
+    /// Reads the files below `base` and makes the bundle's secrets: exactly those that are asked of `deliverer`.
+    pub fn bundle(&self, deliverer: &Deliverer, base: &Path) -> Result<Bundle, FileError> {
         let mut bundle = Bundle::default();
         for (name, path) in &self.env {
             let field = format!("env.{name}");
@@ -78,8 +78,8 @@ impl Secrets {
             })?;
             bundle.keys.push(VolumeKey { name: name.clone(), key });
         }
-        bundle.check(workload).map_err(|e| {
-            FileError::value("", e.why, "list what the manifest says is delivered, and nothing else")
+        bundle.check(deliverer).map_err(|e| {
+            FileError::value("", e.why, "list what the manifest says comes from this deliverer, and nothing else")
         })?;
         Ok(bundle)
     }

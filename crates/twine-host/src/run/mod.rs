@@ -21,7 +21,7 @@ use twine_abi::calls::{Outcome, Stage, StartPhase};
 
 use crate::backend::Enclave;
 use crate::quote::QuoteProvider;
-pub use peers::Way;
+pub use peers::Ways;
 pub use stats::Stats;
 use thread::Shared;
 
@@ -37,8 +37,8 @@ pub struct Job {
     pub volumes: Vec<(String, PathBuf)>,
     /// Who quotes the enclave's reports; nobody: it cannot attest itself.
     pub quotes: Option<Arc<dyn QuoteProvider>>,
-    /// How code and secrets come that the host does not have; none: they do not.
-    pub delivery: Option<Way>,
+    /// How code and secrets come that the host does not have.
+    pub delivery: Ways,
     /// Wall-clock limit from the start of the run.
     pub timeout: Option<Duration>,
     /// Where standard input comes from and output goes.

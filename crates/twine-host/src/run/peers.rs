@@ -1,5 +1,6 @@
 //! Connections over which a delivery comes: bytes are carried, nothing is looked at.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -8,13 +9,21 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::stop::Stop;
 
-/// How deliverer and enclave come together.
-#[derive(Debug)]
-pub enum Way {
-    /// Who delivers connects here.
-    Await(TcpListener),
-    /// The enclave is connected to this address (HOST:PORT).
-    Fetch(String),
+/// How deliverers and enclave come together.
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// Where deliverers connect.
+    pub listener: Option<TcpListener>,
+    /// Key services: the deliverer's name in the workload (empty: whoever is asked for) and its address, HOST:PORT.
+    pub services: Vec<(String, String)>,
+}
+
+impl Ways {
+    /// The service of the deliverer `name`; for an empty name, of the first.
+    fn service(&self, name: &str) -> Option<&str> {
+        let fits = |(service, _): &&(String, String)| service.is_empty() || name.is_empty() || service == name;
+        self.services.iter().find(fits).map(|(_, address)| address.as_str())
+    }
 }
 
 /// A peer that says nothing for so long is sent away, before it has delivered: one that is silent must not keep others
@@ -24,32 +33,37 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a write that does not go on looks whether the run is being stopped.
 const NUDGE: Duration = Duration::from_millis(500);
 
-/// The connection of the moment.
+/// The connections of a run.
 pub struct Peers {
-    way: Option<Way>,
-    open: Option<(u64, TcpStream, SocketAddr)>,
+    ways: Ways,
+    open: HashMap<u64, (TcpStream, SocketAddr)>,
     opened: u64,
 }
 
 impl Peers {
-    pub fn new(way: Option<Way>) -> Self {
-        Self { way, open: None, opened: 0 }
+    pub fn new(ways: Ways) -> Self {
+        Self { ways, open: HashMap::new(), opened: 0 }
     }
 
-    /// Accepts the next connection or makes one; its handle.
-    pub fn open(&mut self, stop: &Stop) -> io::Result<u64> {
-        self.open = None;
-        let (stream, address) = match &self.way {
-            None => return Err(io::Error::other("this run was not told where a delivery comes from")),
-            Some(Way::Await(listener)) => accept(listener, stop)?,
-            Some(Way::Fetch(address)) => connect(address)?,
+    /// Makes a connection to the key service of the deliverer `name`, or else accepts the next one; its handle, and
+    /// whether it was made.
+    pub fn open(&mut self, name: &str, stop: &Stop) -> io::Result<(u64, bool)> {
+        let service = self.ways.service(name);
+        let (stream, address) = match (service, &self.ways.listener) {
+            (Some(address), _) => connect(address)?,
+            (None, Some(listener)) => accept(listener, stop)?,
+            (None, None) => {
+                let text = format!("{name:?} delivers, and this run was told neither to wait nor of a key service");
+                return Err(io::Error::other(text));
+            }
         };
+        let made = service.is_some();
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(NUDGE))?;
         self.opened += 1;
-        self.open = Some((self.opened, stream, address));
-        Ok(self.opened)
+        self.open.insert(self.opened, (stream, address));
+        Ok((self.opened, made))
     }
 
     pub fn read(&mut self, peer: u64, out: &mut [u8]) -> io::Result<usize> {
@@ -79,18 +93,14 @@ impl Peers {
 
     /// Closes; who was at the other end.
     pub fn close(&mut self, peer: u64) -> io::Result<SocketAddr> {
-        self.stream(peer)?;
-        let (_, stream, address) = self.open.take().ok_or(io::ErrorKind::NotConnected)?;
+        let (stream, address) = self.open.remove(&peer).ok_or(io::ErrorKind::NotConnected)?;
         // What was sent last still arrives; the peer's end is its own business.
         let _ = stream.shutdown(Shutdown::Write);
         Ok(address)
     }
 
     fn stream(&mut self, peer: u64) -> io::Result<&mut TcpStream> {
-        match &mut self.open {
-            Some((open, stream, _)) if *open == peer => Ok(stream),
-            _ => Err(io::ErrorKind::NotConnected.into()),
-        }
+        self.open.get_mut(&peer).map(|(stream, _)| stream).ok_or(io::ErrorKind::NotConnected.into())
     }
 }
 

@@ -379,9 +379,16 @@ impl Server for Service {
         Ok((QuoteReply {}, put(&quote, out)?))
     }
 
-    fn peer_open(&mut self, _: PeerOpen, _: &[u8], _: &mut [u8]) -> Result<(PeerOpenReply, usize), Status> {
-        let peer = self.peers().open(&self.0.stop).map_err(|error| self.complain(&error))?;
-        Ok((PeerOpenReply { peer }, 0))
+    fn peer_open(
+        &mut self,
+        _: PeerOpen,
+        name: &[u8],
+        _: &mut [u8],
+    ) -> Result<(PeerOpenReply, usize), Status> {
+        let name = std::str::from_utf8(name).map_err(|_| Status::Invalid)?;
+        let opened = self.peers().open(name, &self.0.stop);
+        let (peer, made) = opened.map_err(|error| self.complain(&error))?;
+        Ok((PeerOpenReply { peer, made: made.into() }, 0))
     }
 
     fn peer_read(

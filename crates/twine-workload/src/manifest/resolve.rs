@@ -8,11 +8,11 @@ use std::{
 };
 
 use super::{
-    ClockWord, DeliveryTable, EnvEntry, FileError, FileErrorKind, FreshnessWord, IdentityTable, KeyWord, LimitsTable,
-    Manifest, MountKind, MountTable, NetworkTable, OutputWord,
+    ClockWord, EnvEntry, FileError, FileErrorKind, FreshnessWord, IdentityTable, KeyWord, LimitsTable,
+    Manifest, MountKind, MountTable, NetworkTable, WorkloadTable,
 };
 use crate::{
-    Candidate, Clock, Delivery, DeliveryOutput, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
+    Candidate, Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
     MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload, sha256,
 };
 
@@ -74,7 +74,7 @@ impl Manifest {
             ClockWord::Denied => Clock::Denied,
         };
         workload.diagnostics = table.diagnostics;
-        workload.delivery = table.delivery.as_ref().map(delivery).transpose()?;
+        workload.delivery = delivery(table, &workload)?;
         workload.to_bytes().map_err(rule_broken)?;
         let signature = self.host.signature.as_ref().map(|path| read(&base.join(path), "host.signature"));
         let timeout = self.host.timeout.as_deref().map(|text| {
@@ -138,13 +138,63 @@ fn owner(table: &IdentityTable) -> Result<Identity, FileError> {
     Ok(Identity::Owner { key, name: table.name.clone(), version: table.version })
 }
 
-fn delivery(table: &DeliveryTable) -> Result<Delivery, FileError> {
-    let remedy = "write the 64 hex digits that `twine key show` prints";
-    let output = match table.output {
-        OutputWord::Host => DeliveryOutput::Host,
-        OutputWord::Owner => DeliveryOutput::Owner,
+/// The deliverers, each with what is from it.
+fn delivery(table: &WorkloadTable, workload: &Workload) -> Result<Option<Vec<Deliverer>>, FileError> {
+    let mut deliverers = Vec::new();
+    for (i, deliverer) in table.delivery.iter().enumerate() {
+        let remedy = "write the 64 hex digits that `twine key show` prints";
+        let key = key(&format!("workload.delivery.{i}.key"), &deliverer.key, remedy)?;
+        let (name, output) = (deliverer.name.clone(), deliverer.output);
+        deliverers.push(Deliverer { name, key, output, env: vec![], files: vec![], volumes: vec![] });
+    }
+    let of = |deliverers: &mut [Deliverer], from: &Option<String>, field: &str, add: &dyn Fn(&mut Deliverer)| {
+        let known: Vec<_> = deliverers.iter().map(|deliverer| deliverer.name.clone()).collect();
+        let found = match from {
+            Some(name) => deliverers.iter_mut().find(|deliverer| deliverer.name == *name),
+            None if deliverers.len() > 1 => None,
+            None => deliverers.first_mut(),
+        };
+        let message = || match from {
+            Some(name) => format!("found {name:?}"),
+            None => "not given".to_owned(),
+        };
+        let remedy = match known.is_empty() {
+            true => "say who delivers it, in [[workload.delivery]]".to_owned(),
+            false => format!("one of {}", known.join(", ")),
+        };
+        found.map(add).ok_or_else(|| FileError::value(format!("{field}.from"), message(), remedy))
     };
-    Ok(Delivery { key: key("workload.delivery.key", &table.key, remedy)?, output })
+    for (name, entry) in table.env.iter().filter(|(_, entry)| entry.0.delivered) {
+        let add = |deliverer: &mut Deliverer| deliverer.env.push(name.clone());
+        of(&mut deliverers, &entry.0.from, &format!("workload.env.{name}"), &add)?;
+    }
+    for (i, table) in table.mount.iter().enumerate() {
+        let field = format!("workload.mount.{i}");
+        let mount = workload.mounts.iter().find(|mount| mount.guest == table.guest);
+        match mount.map(|mount| (mount, &mount.source)) {
+            Some((mount, MountSource::Delivered { .. })) => {
+                let add = |deliverer: &mut Deliverer| deliverer.files.extend(mount.delivered_files());
+                of(&mut deliverers, &table.from, &field, &add)?;
+            }
+            Some((_, MountSource::Volume { name, key: KeyPolicy::Owner, .. }))
+                if table.from.is_some() || !deliverers.is_empty() =>
+            {
+                let add = |deliverer: &mut Deliverer| deliverer.volumes.push(name.clone());
+                of(&mut deliverers, &table.from, &field, &add)?;
+            }
+            _ if table.from.is_some() => {
+                let remedy = "leave it out, or choose kind = \"delivered\" or key = \"owner\"";
+                return Err(FileError::value(format!("{field}.from"), "nothing of this mount is delivered", remedy));
+            }
+            _ => {}
+        }
+    }
+    for deliverer in &mut deliverers {
+        deliverer.files.sort();
+        deliverer.volumes.sort();
+    }
+    deliverers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((!deliverers.is_empty()).then_some(deliverers))
 }
 
 fn variable(name: &str, entry: &EnvEntry) -> EnvVar {

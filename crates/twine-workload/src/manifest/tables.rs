@@ -52,8 +52,8 @@ pub struct WorkloadTable {
     /// Whether trap messages and wasm backtraces leave the enclave in clear.
     pub diagnostics: bool,
     /// Who delivers code and secrets after attestation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<DeliveryTable>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delivery: Vec<DeliveryTable>,
 }
 
 impl Default for WorkloadTable {
@@ -69,31 +69,27 @@ impl Default for WorkloadTable {
             limits: LimitsTable::default(),
             clock: ClockWord::Host,
             diagnostics: true,
-            delivery: None,
+            delivery: Vec::new(),
         }
     }
 }
 
-/// Who delivers code and secrets after attestation, with `twine deploy` or `twine keys serve`.
+/// One who delivers secrets, and code perhaps, after attestation: with `twine deploy` or `twine keys serve`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryTable {
-    /// Ed25519 public key of the owner or of the owner's key service: 64 hex digits.
+    /// What `from` calls it: 1 to 64 of a-z A-Z 0-9 . _ -; `owner` if not given.
+    #[serde(default = "owner")]
+    pub name: String,
+    /// Its Ed25519 public key: 64 hex digits.
     pub key: String,
-    /// Who gets standard output and error; `host` if not given.
-    #[serde(default)]
-    pub output: OutputWord,
+    /// Send standard output and error to it instead of to the host; to one at most.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub output: bool,
 }
 
-/// Who gets standard output and error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum OutputWord {
-    /// The host.
-    #[default]
-    Host,
-    /// Who delivered, over the channel.
-    Owner,
+fn owner() -> String {
+    "owner".into()
 }
 
 /// An identity that survives new versions of the workload.
@@ -126,6 +122,9 @@ pub struct EnvTable {
     /// A secret that comes with the delivery.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub delivered: bool,
+    /// `delivered`: who delivers it; the only one if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for EnvEntry {
@@ -151,6 +150,9 @@ impl<'de> de::Visitor<'de> for EnvVisitor {
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<EnvEntry, A::Error> {
         let table = EnvTable::deserialize(de::value::MapAccessDeserializer::new(map))?;
         let given = [table.value.is_some(), table.passthrough, table.delivered];
+        if table.from.is_some() && !table.delivered {
+            return Err(de::Error::custom("from is for delivered = true"));
+        }
         if given.iter().filter(|given| **given).count() != 1 {
             return Err(de::Error::custom(
                 "expected one of value = \"…\", passthrough = true and delivered = true",
@@ -217,6 +219,9 @@ pub struct MountTable {
     /// `delivered`: paths of its files below the mount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Vec<String>>,
+    /// `delivered`, and `volume` with an owner's key: who delivers it; the only one if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// What stands behind a mount.

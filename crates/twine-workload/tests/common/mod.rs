@@ -3,7 +3,7 @@
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use twine_workload::{
-    Clock, Delivery, DeliveryOutput, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
+    Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
     NetworkAction, NetworkRule, Stdio, Workload, sha256,
 };
 
@@ -23,6 +23,17 @@ pub fn full() -> Workload {
     };
     let volume = |name: &str, key, freshness| MountSource::Volume { name: name.into(), key, freshness };
     let mount = |guest: &str, source, read_only| Mount { guest: guest.into(), source, read_only };
+    let deliverer = |name: &str, key, env: &[&str], files: &[&str], volumes: &[&str]| {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Deliverer {
+            name: name.into(),
+            key,
+            output: false,
+            env: list(env),
+            files: list(files),
+            volumes: list(volumes),
+        }
+    };
     let rule = |action, host: &str, port| NetworkRule { action, host: host.into(), port };
     Workload {
         args: vec!["app".into(), "--level".into(), "é".into(), String::new()],
@@ -55,7 +66,10 @@ pub fn full() -> Workload {
         },
         clock: Clock::Denied,
         diagnostics: false,
-        delivery: Some(Delivery { key: owner_key(), output: DeliveryOutput::Owner }),
+        delivery: Some(vec![
+            deliverer("bank-a", [8; 32], &["TOKEN"], &["/secrets/a.b", "/secrets/a/b"], &[]),
+            Deliverer { output: true, ..deliverer("bank-b", owner_key(), &[], &[], &["vault"]) },
+        ]),
         ..minimal()
     }
 }

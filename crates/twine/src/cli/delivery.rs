@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use twine::exit::Code;
 use twine::workload::Digest;
-use twine::{Hidden, Way};
+use twine::{Hidden, Ways};
 
 use super::failure::Failure;
 use super::output::note;
@@ -16,11 +16,12 @@ use super::output::note;
 #[derive(Args)]
 pub struct Delivery {
     /// Wait here (HOST:PORT) for the owner, who delivers code and secrets with `twine deploy`
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "key_service")]
-    await_owner: Option<String>,
-    /// Fetch code and secrets from the owner's key service (`twine keys serve`) at this address
     #[arg(long, value_name = "ADDRESS")]
-    key_service: Option<String>,
+    await_owner: Option<String>,
+    /// Fetch code and secrets from an owner's key service (`twine keys serve`) at this address; NAME is what the workload
+    /// calls the owner, where there are several
+    #[arg(long, value_name = "[NAME=]ADDRESS")]
+    key_service: Vec<String>,
     /// Run the program with this CONFIGID, of which this host knows nothing else: its owner delivers it
     #[arg(long, value_name = "HEX", value_parser = digest, conflicts_with = "manifest")]
     configid: Option<Digest>,
@@ -39,26 +40,32 @@ fn digest(text: &str) -> Result<Digest, String> {
 
 impl Delivery {
     /// Opens the way by which the delivery comes.
-    pub fn way(&self) -> Result<Option<Way>, Failure> {
-        match (&self.await_owner, &self.key_service) {
-            (Some(address), _) => {
+    pub fn ways(&self) -> Result<Option<Ways>, Failure> {
+        let services = self.key_service.iter().map(|service| {
+            let (name, address) = service.split_once('=').unwrap_or(("", service));
+            (name.to_owned(), address.to_owned())
+        });
+        let services: Vec<_> = services.collect();
+        let listener = match &self.await_owner {
+            None if services.is_empty() => return Ok(None),
+            None => None,
+            Some(address) => {
                 let unusable = |error| {
                     let text = format!("--await-owner {address}: {error}; name an address of this machine, HOST:PORT");
                     Failure::new(Code::Io, "io", text)
                 };
                 let listener = TcpListener::bind(address).map_err(unusable)?;
                 note(format_args!("waiting for the owner on {}", listener.local_addr().map_err(unusable)?));
-                Ok(Some(Way::Await(listener)))
+                Some(listener)
             }
-            (None, Some(address)) => Ok(Some(Way::Fetch(address.clone()))),
-            (None, None) => Ok(None),
-        }
+        };
+        Ok(Some(Ways { listener, services }))
     }
 
     /// The identity of a program that this host does not know, and what it knows of it.
     pub fn hidden(&self, timeout: Option<Duration>) -> Result<Option<(Digest, u16, Hidden)>, Failure> {
         let Some(configid) = self.configid else { return Ok(None) };
-        if self.await_owner.is_none() && self.key_service.is_none() {
+        if self.await_owner.is_none() && self.key_service.is_empty() {
             return Err(Failure::usage("--configid: say who delivers the program, with --await-owner or --key-service"));
         }
         let mut volumes = Vec::new();

@@ -126,19 +126,18 @@ pub fn bundle(program: &Program, key: &DeliveryKey, secrets: Option<&Path>) -> R
         let field = Some("workload.delivery.key".to_owned());
         Failure { field, remedy, ..Failure::new(Code::Config, "manifest", message) }
     };
-    match workload.delivery {
-        None => return Err(wrong("the manifest names nobody who delivers", "set it to the public half of --key")),
-        Some(delivery) if delivery.key != key.public_key() => {
-            return Err(wrong("it is not the public half of --key", "deliver with the key that it names"));
-        }
-        Some(_) => {}
+    if workload.deliverers().is_empty() {
+        return Err(wrong("the manifest names nobody who delivers", "set it to the public half of the key"));
     }
+    let deliverer = workload
+        .deliverer(&key.public_key())
+        .ok_or_else(|| wrong("none is the public half of the key", "deliver with a key that the manifest names"))?;
     let secrets = match secrets {
         Some(path) => {
             let base = path.parent().unwrap_or(Path::new(""));
-            Secrets::read(path)?.bundle(workload, base).map_err(|e| e.at(path.display().to_string()))?
+            Secrets::read(path)?.bundle(deliverer, base).map_err(|e| e.at(path.display().to_string()))?
         }
-        None => Secrets::none().bundle(workload, Path::new(""))?,
+        None => Secrets::none().bundle(deliverer, Path::new(""))?,
     };
     Ok(Bundle {
         workload: Some(program.presented().to_vec()),

@@ -117,7 +117,7 @@ impl Options {
             What::Hidden(id, svn, _) => Identity::hidden(&runner, *id, *svn, loaded.enclave()),
         };
         let load = loaded.took();
-        let delivery = self.delivery.way()?;
+        let delivery = self.delivery.ways()?;
         let options = twine::Options { trace: self.trace, delivery, ..Default::default() };
         let (report, fuel, timeout) = match what {
             What::Program(program) => {

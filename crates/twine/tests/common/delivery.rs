@@ -1,4 +1,5 @@
 //! An owner and a host: what each has, and what each types.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
@@ -21,6 +22,7 @@ pub struct Owner {
     pub user: User,
     pub key: String,
     pub configid: String,
+    output: bool,
 }
 
 impl Owner {
@@ -29,7 +31,7 @@ impl Owner {
         Self::with("", "")
     }
 
-    /// With more lines in the tables `workload` and `workload.delivery` of the manifest.
+    /// With more lines in the table `workload` of the manifest, and more tables.
     pub fn with(workload: &str, rest: &str) -> Self {
         let user = User::new();
         let shown = user.ok(&["key", "create", "--kind", "owner", "owner.pem"]);
@@ -41,9 +43,15 @@ impl Owner {
             "secrets.toml",
             "version = 1\n[env]\nAPI_TOKEN = \"token\"\n[files]\n\"/in/input.csv\" = \"input\"\n",
         );
-        let mut owner = Self { user, key, configid: String::new() };
+        let mut owner = Self { user, key, configid: String::new(), output: true };
         owner.write_manifest(workload, rest);
         owner
+    }
+
+    /// Lets the host have the program's output.
+    pub fn to_host(&mut self) {
+        self.output = false;
+        self.write_manifest("", "");
     }
 
     /// Writes the manifest, what follows from it, and the policy.
@@ -69,10 +77,10 @@ impl Owner {
 
     fn manifest(&self, workload: &str, rest: &str, host: &str) -> String {
         format!(
-            "version = 1\n[workload]\n{workload}\n[workload.delivery]\nkey = \"{}\"\noutput = \"owner\"\n\
+            "version = 1\n[workload]\n{workload}\n[[workload.delivery]]\nkey = \"{}\"\noutput = {}\n\
              [workload.env]\nAPI_TOKEN = {{ delivered = true }}\n\
              [[workload.mount]]\nguest = \"/in\"\nkind = \"delivered\"\nfiles = [\"input.csv\"]\n{rest}\n{host}",
-            self.key
+            self.key, self.output
         )
     }
 
