@@ -192,8 +192,7 @@ fn a_waiting_enclave_learns_who_delivers() {
         (who, message.name())
     });
     let verifier = Arc::new(judge(&platform, &own));
-    let mut channel =
-        Channel::connect(delivering_client(verifier.clone(), &key).unwrap(), owner).unwrap();
+    let mut channel = Channel::connect(delivering_client(verifier.clone(), &key).unwrap(), owner).unwrap();
     assert!(verifier.matched().is_some());
     Message::Bundle(bundle().to_bytes()).write(&mut channel).unwrap();
     assert_eq!(Message::read(&mut channel, MAX_REPLY).unwrap().name(), "accepted");
@@ -230,7 +229,8 @@ fn a_service_refuses_who_has_no_evidence_or_the_wrong_one() {
         let connecting = thread::spawn(move || {
             // The client's handshake is over before the server has judged it.
             let channel = Channel::connect(attested_client(attested).unwrap(), enclave);
-            channel.and_then(|mut channel| Message::read(&mut channel, MAX_REPLY).map(|message| message.name()))
+            channel
+                .and_then(|mut channel| Message::read(&mut channel, MAX_REPLY).map(|message| message.name()))
         });
         let door = Arc::new(Door::new(move |_: &twine_attest::Report| find(&own)));
         let error = Channel::accept(delivering_server(door, &key()).unwrap(), service).err().unwrap();

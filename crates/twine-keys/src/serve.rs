@@ -119,7 +119,8 @@ impl Service {
                     inner.count_refused();
                     let reason = "more connections wait than limits.connections";
                     let peer = peer.to_string();
-                    let line = Line { peer: Some(&peer), reason: Some(reason), ..Audit::event(Event::Limited) };
+                    let line =
+                        Line { peer: Some(&peer), reason: Some(reason), ..Audit::event(Event::Limited) };
                     inner.audit.write(&line)
                 }
             });
@@ -182,7 +183,10 @@ fn work(inner: &Arc<Inner>, waiting: &Mutex<Receiver<(TcpStream, SocketAddr)>>) 
             event,
             connection: Some(connection),
             peer: Some(&address),
-            workload: outcome.entry.and_then(|entry| inner.entries.get(entry)).map(|entry| entry.name.as_str()),
+            workload: outcome
+                .entry
+                .and_then(|entry| inner.entries.get(entry))
+                .map(|entry| entry.name.as_str()),
             reason: result.as_ref().err().map(String::as_str),
             evidence: outcome.evidence.as_ref(),
         };
@@ -244,8 +248,10 @@ impl Inner {
         let config = delivering_server(door.clone(), &self.key).map_err(|e| text(&e))?;
         let channel = Channel::accept(config, stream);
         outcome.entry = *chosen.lock().unwrap_or_else(PoisonError::into_inner);
-        outcome.evidence =
-            door.verifier().and_then(PeerVerifier::judgement).and_then(|judgement| judgement.evidence.clone());
+        outcome.evidence = door
+            .verifier()
+            .and_then(PeerVerifier::judgement)
+            .and_then(|judgement| judgement.evidence.clone());
         let mut channel = channel.map_err(|e| text(&e))?;
         let index = outcome.entry.ok_or("the enclave showed no evidence")?;
         let entry = self.entries.get(index).ok_or("the enclave showed no evidence")?;
@@ -305,7 +311,11 @@ impl Timed {
 
     fn left(&self) -> io::Result<Duration> {
         let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::Error::other("the peer took longer than limits.timeout")) } else { Ok(left) }
+        if left.is_zero() {
+            Err(io::Error::other("the peer took longer than limits.timeout"))
+        } else {
+            Ok(left)
+        }
     }
 }
 

@@ -25,6 +25,6 @@ pub use describe::{Change, Field};
 pub use error::{Error, Result};
 pub use identity::{Accepted, Candidate, CheckedModule, Digest, owner_config_id, sha256};
 pub use workload::{
-    Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
-    NetworkAction, NetworkRule, Sha256, Stdio, Workload,
+    Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
+    MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload,
 };

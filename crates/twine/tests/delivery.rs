@@ -208,10 +208,9 @@ fn a_host_that_delivers_itself_is_refused() {
     let waiting = Waiting::start(&host, &["--configid", &owner.configid]);
     // It has all but the owner's key: a manifest of its own, under which it delivers the same program.
     let imposter = Owner::new();
-    imposter.user.file(
-        "policy.toml",
-        std::fs::read_to_string(owner.user.home.path().join("policy.toml")).unwrap(),
-    );
+    imposter
+        .user
+        .file("policy.toml", std::fs::read_to_string(owner.user.home.path().join("policy.toml")).unwrap());
     imposter.deploy(&waiting.address).fails(77, &["workload.expected"]);
     // Nor can it put other secrets or another module under the owner's manifest.
     let refused = |change: fn(&mut twine_attest::delivery::Bundle), key: &User, reason: &str| {

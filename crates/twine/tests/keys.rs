@@ -27,7 +27,8 @@ impl Service {
         owner.user.file("keys.toml", config(entry, limits));
         let policy = fs::read_to_string(owner.user.home.path().join("policy.toml")).unwrap();
         owner.user.file("policy.toml", format!("{policy}[evidence]\ninsecure_simulation = true\n"));
-        let serving = Waiting::spawn(&owner.user, &["keys", "serve", "--config", "keys.toml"], "releasing keys");
+        let serving =
+            Waiting::spawn(&owner.user, &["keys", "serve", "--config", "keys.toml"], "releasing keys");
         Self { owner, serving: Some(serving) }
     }
 
@@ -109,8 +110,14 @@ fn rates_and_slow_peers_have_limits() {
     run().fails(77, &["nothing was delivered"]);
     let _ = (&silent).read_to_end(&mut Vec::new());
     let (_, log) = service.stop();
-    assert!(log.iter().any(|line| line["event"] == "limited" && line["reason"].to_string().contains("per_minute")));
-    assert!(log.iter().any(|line| line["event"] == "refused" && line["reason"].to_string().contains("limits.timeout")));
+    assert!(
+        log.iter()
+            .any(|line| line["event"] == "limited" && line["reason"].to_string().contains("per_minute"))
+    );
+    assert!(
+        log.iter()
+            .any(|line| line["event"] == "refused" && line["reason"].to_string().contains("limits.timeout"))
+    );
 
     let service = Service::start("", "per_address = 1");
     let run = || service.run(&host, &["--configid", &service.owner.configid]);
@@ -127,7 +134,8 @@ fn mistakes_in_the_configuration_name_the_field() {
     let check = |text: String, code: i32, expected: &str| {
         owner.user.file("keys.toml", text);
         let mut command = owner.user.twine();
-        Ended::of(command.args(["keys", "serve", "--check", "--config", "keys.toml"])).fails(code, &[expected]);
+        Ended::of(command.args(["keys", "serve", "--check", "--config", "keys.toml"]))
+            .fails(code, &[expected]);
     };
     check(config("", ""), 0, "");
     check(config("", "conections = 3"), 78, "unknown key `conections`; did you mean `connections`?");

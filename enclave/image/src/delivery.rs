@@ -32,7 +32,8 @@ pub struct Delivered {
 
 /// Gets everything that the workload takes by delivery. `known` is the workload, if the host has handed it over already.
 pub fn receive(known: Option<Accepted>) -> Result<Delivered, End> {
-    let mut state = State { accepted: known, done: Vec::new(), bundle: Bundle::default(), owners: Vec::new() };
+    let mut state =
+        State { accepted: known, done: Vec::new(), bundle: Bundle::default(), owners: Vec::new() };
     while let Some(next) = state.next() {
         let next = next.map(str::to_owned);
         let who = next.as_deref().unwrap_or("the first deliverer");

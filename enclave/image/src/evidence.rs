@@ -29,8 +29,12 @@ pub enum NoQuote {
 impl fmt::Display for NoQuote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent => f.write_str("the host has nobody who quotes reports; `twine platform` says what is missing"),
-            Self::Failed(status) => write!(f, "the host's quoting side failed ({status:?}); its log says why"),
+            Self::Absent => {
+                f.write_str("the host has nobody who quotes reports; `twine platform` says what is missing")
+            }
+            Self::Failed(status) => {
+                write!(f, "the host's quoting side failed ({status:?}); its log says why")
+            }
             Self::Target => f.write_str("the host gave no target for a report"),
             Self::Foreign => f.write_str("the host gave a quote of another report"),
         }

@@ -88,7 +88,9 @@ impl Bundle {
         let bundle: Self = d.decode().map_err(|e| malformed(e.to_string()))?;
         // An unknown key, a longer spelling and bytes after the end all make it longer than its own encoding.
         if 2 + minicbor::len(&bundle) != bytes.len() {
-            return Err(malformed("it has unknown keys, is not in its shortest form, or bytes follow it".into()));
+            return Err(malformed(
+                "it has unknown keys, is not in its shortest form, or bytes follow it".into(),
+            ));
         }
         Ok(bundle)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error as TlsError, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error as TlsError,
+    ServerConfig, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -150,10 +150,8 @@ pub use delivering::{DeliveryKey, delivering_client, delivering_server};
 #[cfg(feature = "verify")]
 mod delivering {
     use rustls::{
-        client::AlwaysResolvesClientRawPublicKeys,
-        pki_types::PrivatePkcs8KeyDer,
-        server::AlwaysResolvesServerRawPublicKeys,
-        sign::CertifiedKey,
+        client::AlwaysResolvesClientRawPublicKeys, pki_types::PrivatePkcs8KeyDer,
+        server::AlwaysResolvesServerRawPublicKeys, sign::CertifiedKey,
     };
     use twine_workload::manifest::{KeyError, OwnerKey};
 
@@ -184,10 +182,7 @@ mod delivering {
     }
 
     /// The owner who connects to a waiting enclave.
-    pub fn delivering_client(
-        peer: Arc<PeerVerifier>,
-        key: &DeliveryKey,
-    ) -> Result<ClientConfig, RatlsError> {
+    pub fn delivering_client(peer: Arc<PeerVerifier>, key: &DeliveryKey) -> Result<ClientConfig, RatlsError> {
         let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?

@@ -79,7 +79,11 @@ impl Secrets {
             bundle.keys.push(VolumeKey { name: name.clone(), key });
         }
         bundle.check(deliverer).map_err(|e| {
-            FileError::value("", e.why, "list what the manifest says comes from this deliverer, and nothing else")
+            FileError::value(
+                "",
+                e.why,
+                "list what the manifest says comes from this deliverer, and nothing else",
+            )
         })?;
         Ok(bundle)
     }
@@ -95,7 +99,8 @@ fn key(digits: &[u8]) -> Option<[u8; 32]> {
         .iter()
         .map(|digit| char::from(*digit).to_digit(16).map(|digit| digit as u8))
         .collect::<Option<_>>()?;
-    let key: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+    let key: Vec<u8> =
+        digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
     key.try_into().ok().filter(|_| digits.len() == 64)
 }
 

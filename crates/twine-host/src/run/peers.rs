@@ -21,7 +21,8 @@ pub struct Ways {
 impl Ways {
     /// The service of the deliverer `name`; for an empty name, of the first.
     fn service(&self, name: &str) -> Option<&str> {
-        let fits = |(service, _): &&(String, String)| service.is_empty() || name.is_empty() || service == name;
+        let fits =
+            |(service, _): &&(String, String)| service.is_empty() || name.is_empty() || service == name;
         self.services.iter().find(fits).map(|(_, address)| address.as_str())
     }
 }
@@ -53,7 +54,8 @@ impl Peers {
             (Some(address), _) => connect(address)?,
             (None, Some(listener)) => accept(listener, stop)?,
             (None, None) => {
-                let text = format!("{name:?} delivers, and this run was told neither to wait nor of a key service");
+                let text =
+                    format!("{name:?} delivers, and this run was told neither to wait nor of a key service");
                 return Err(io::Error::other(text));
             }
         };

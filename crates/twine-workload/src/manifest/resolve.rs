@@ -12,8 +12,8 @@ use super::{
     Manifest, MountKind, MountTable, NetworkTable, WorkloadTable,
 };
 use crate::{
-    Candidate, Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
-    MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload, sha256,
+    Candidate, Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile,
+    Mount, MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload, sha256,
 };
 
 /// A workload, and what the host needs to run it.
@@ -147,23 +147,24 @@ fn delivery(table: &WorkloadTable, workload: &Workload) -> Result<Option<Vec<Del
         let (name, output) = (deliverer.name.clone(), deliverer.output);
         deliverers.push(Deliverer { name, key, output, env: vec![], files: vec![], volumes: vec![] });
     }
-    let of = |deliverers: &mut [Deliverer], from: &Option<String>, field: &str, add: &dyn Fn(&mut Deliverer)| {
-        let known: Vec<_> = deliverers.iter().map(|deliverer| deliverer.name.clone()).collect();
-        let found = match from {
-            Some(name) => deliverers.iter_mut().find(|deliverer| deliverer.name == *name),
-            None if deliverers.len() > 1 => None,
-            None => deliverers.first_mut(),
+    let of =
+        |deliverers: &mut [Deliverer], from: &Option<String>, field: &str, add: &dyn Fn(&mut Deliverer)| {
+            let known: Vec<_> = deliverers.iter().map(|deliverer| deliverer.name.clone()).collect();
+            let found = match from {
+                Some(name) => deliverers.iter_mut().find(|deliverer| deliverer.name == *name),
+                None if deliverers.len() > 1 => None,
+                None => deliverers.first_mut(),
+            };
+            let message = || match from {
+                Some(name) => format!("found {name:?}"),
+                None => "not given".to_owned(),
+            };
+            let remedy = match known.is_empty() {
+                true => "say who delivers it, in [[workload.delivery]]".to_owned(),
+                false => format!("one of {}", known.join(", ")),
+            };
+            found.map(add).ok_or_else(|| FileError::value(format!("{field}.from"), message(), remedy))
         };
-        let message = || match from {
-            Some(name) => format!("found {name:?}"),
-            None => "not given".to_owned(),
-        };
-        let remedy = match known.is_empty() {
-            true => "say who delivers it, in [[workload.delivery]]".to_owned(),
-            false => format!("one of {}", known.join(", ")),
-        };
-        found.map(add).ok_or_else(|| FileError::value(format!("{field}.from"), message(), remedy))
-    };
     for (name, entry) in table.env.iter().filter(|(_, entry)| entry.0.delivered) {
         let add = |deliverer: &mut Deliverer| deliverer.env.push(name.clone());
         of(&mut deliverers, &entry.0.from, &format!("workload.env.{name}"), &add)?;
@@ -184,7 +185,11 @@ fn delivery(table: &WorkloadTable, workload: &Workload) -> Result<Option<Vec<Del
             }
             _ if table.from.is_some() => {
                 let remedy = "leave it out, or choose kind = \"delivered\" or key = \"owner\"";
-                return Err(FileError::value(format!("{field}.from"), "nothing of this mount is delivered", remedy));
+                return Err(FileError::value(
+                    format!("{field}.from"),
+                    "nothing of this mount is delivered",
+                    remedy,
+                ));
             }
             _ => {}
         }

@@ -3,8 +3,8 @@
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use twine_workload::{
-    Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount, MountSource,
-    NetworkAction, NetworkRule, Stdio, Workload, sha256,
+    Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
+    MountSource, NetworkAction, NetworkRule, Stdio, Workload, sha256,
 };
 
 /// The smallest module: magic and version.

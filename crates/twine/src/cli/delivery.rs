@@ -51,7 +51,9 @@ impl Delivery {
             None => None,
             Some(address) => {
                 let unusable = |error| {
-                    let text = format!("--await-owner {address}: {error}; name an address of this machine, HOST:PORT");
+                    let text = format!(
+                        "--await-owner {address}: {error}; name an address of this machine, HOST:PORT"
+                    );
                     Failure::new(Code::Io, "io", text)
                 };
                 let listener = TcpListener::bind(address).map_err(unusable)?;
@@ -66,7 +68,9 @@ impl Delivery {
     pub fn hidden(&self, timeout: Option<Duration>) -> Result<Option<(Digest, u16, Hidden)>, Failure> {
         let Some(configid) = self.configid else { return Ok(None) };
         if self.await_owner.is_none() && self.key_service.is_empty() {
-            return Err(Failure::usage("--configid: say who delivers the program, with --await-owner or --key-service"));
+            return Err(Failure::usage(
+                "--configid: say who delivers the program, with --await-owner or --key-service",
+            ));
         }
         let mut volumes = Vec::new();
         for store in &self.store {

@@ -71,7 +71,8 @@ impl Options {
         let file = self.policy.display().to_string();
         let text = fs::read_to_string(&self.policy).map_err(Failure::reading(&self.policy))?;
         let policy = Policy::from_toml(&text, &file)?;
-        let key = DeliveryKey::from_pem(&fs::read_to_string(&self.key).map_err(Failure::reading(&self.key))?)?;
+        let key =
+            DeliveryKey::from_pem(&fs::read_to_string(&self.key).map_err(Failure::reading(&self.key))?)?;
         let program = Program::from_config(&Config::read(&self.manifest)?)?;
         let bundle = bundle(&program, &key, self.secrets.as_deref())?;
         let collateral = match &self.collateral {
@@ -79,10 +80,14 @@ impl Options {
             None => self.simulated_collateral(),
         };
 
-        let refused = |error: &dyn fmt::Display| Failure::new(Code::Io, "connection", format!("{}: {error}", self.address));
+        let refused = |error: &dyn fmt::Display| {
+            Failure::new(Code::Io, "connection", format!("{}: {error}", self.address))
+        };
         let mut stream = TcpStream::connect(&self.address)
             .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-            .map_err(|error| refused(&format_args!("{error}; is `twine run --await-owner` waiting there?")))?;
+            .map_err(|error| {
+                refused(&format_args!("{error}; is `twine run --await-owner` waiting there?"))
+            })?;
         let own = Hello::new().map_err(|error| refused(&error))?;
         own.write(&mut stream).map_err(|error| refused(&error))?;
         // The enclave's nonce is for peers that attest themselves.
@@ -129,9 +134,9 @@ pub fn bundle(program: &Program, key: &DeliveryKey, secrets: Option<&Path>) -> R
     if workload.deliverers().is_empty() {
         return Err(wrong("the manifest names nobody who delivers", "set it to the public half of the key"));
     }
-    let deliverer = workload
-        .deliverer(&key.public_key())
-        .ok_or_else(|| wrong("none is the public half of the key", "deliver with a key that the manifest names"))?;
+    let deliverer = workload.deliverer(&key.public_key()).ok_or_else(|| {
+        wrong("none is the public half of the key", "deliver with a key that the manifest names")
+    })?;
     let secrets = match secrets {
         Some(path) => {
             let base = path.parent().unwrap_or(Path::new(""));
@@ -147,14 +152,20 @@ pub fn bundle(program: &Program, key: &DeliveryKey, secrets: Option<&Path>) -> R
 }
 
 /// Sends the bundle and passes the program's output on.
-fn deliver(channel: &mut Channel<TcpStream>, bundle: &Bundle, json: bool) -> Result<Result<Ended, String>, ChannelError> {
+fn deliver(
+    channel: &mut Channel<TcpStream>,
+    bundle: &Bundle,
+    json: bool,
+) -> Result<Result<Ended, String>, ChannelError> {
     Message::Bundle(bundle.to_bytes()).write(channel)?;
     loop {
         match Message::read(channel, MAX_REPLY)? {
             Message::Accepted => note("delivered; the program runs"),
             Message::Refused(why) => return Ok(Err(why)),
             // A reader that went away does not want the rest.
-            Message::Stdout(bytes) if !json => drop(stdout().write_all(&bytes).and_then(|()| stdout().flush())),
+            Message::Stdout(bytes) if !json => {
+                drop(stdout().write_all(&bytes).and_then(|()| stdout().flush()))
+            }
             Message::Stdout(bytes) | Message::Stderr(bytes) => drop(stderr().write_all(&bytes)),
             Message::Ended(ended) => return Ok(Ok(ended)),
             Message::Bundle(_) => {}
@@ -163,7 +174,10 @@ fn deliver(channel: &mut Channel<TcpStream>, bundle: &Bundle, json: bool) -> Res
 }
 
 fn refuse(output: &Output, verification: Judgement) -> ExitCode {
-    note(format_args!("nothing was delivered; the evidence is not what the policy asks for\n{}", Checks(&verification)));
+    note(format_args!(
+        "nothing was delivered; the evidence is not what the policy asks for\n{}",
+        Checks(&verification)
+    ));
     let code = match verification.verdict {
         Verdict::Accepted | Verdict::Refused => Code::Refused,
         Verdict::Malformed => Code::BadInput,
@@ -190,7 +204,10 @@ fn finish(
             let outcome = Outcome::from_word(outcome.into()).unwrap_or(Outcome::Failed);
             let end = End::Finished { outcome, code, message };
             let (source, code) = exit::of_end(&end);
-            (Exit { source, code }, super::run::explain_end(&end, program.workload().limits.fuel, program.timeout()))
+            (
+                Exit { source, code },
+                super::run::explain_end(&end, program.workload().limits.fuel, program.timeout()),
+            )
         }
     };
     message.iter().for_each(note);

@@ -105,7 +105,10 @@ impl Identity {
     pub fn of(runner: &Runner, program: &Program, enclave: &dyn twine::Enclave) -> Self {
         let candidate = program.candidate();
         let module = Some(program.workload().module.to_string());
-        Self { module_sha256: module, ..Self::hidden(runner, candidate.config_id(), candidate.config_svn(), enclave) }
+        Self {
+            module_sha256: module,
+            ..Self::hidden(runner, candidate.config_id(), candidate.config_svn(), enclave)
+        }
     }
 
     /// Of a program that this host does not know.

@@ -57,18 +57,24 @@ impl Options {
             config.workload.iter().map(|table| entry(table, &key, &path)).collect::<Result<_, _>>()?;
         let simulated = entries.iter().filter(|entry| entry.policy.evidence.insecure_simulation);
         for entry in simulated {
-            note(format_args!("{}: its policy accepts simulated processors, which protect nothing", entry.name));
+            note(format_args!(
+                "{}: its policy accepts simulated processors, which protect nothing",
+                entry.name
+            ));
         }
         let workloads = entries.iter().map(|entry| entry.name.clone()).collect();
         let mut data = Data { workloads, checked_only: check, connections: 0, delivered: 0, refused: 0 };
         if !check {
             let collateral = match &config.collateral {
                 Some(file) => Collateral::File(path(file)),
-                None if entries.iter().any(|entry| entry.policy.evidence.insecure_simulation) => Collateral::Simulated,
+                None if entries.iter().any(|entry| entry.policy.evidence.insecure_simulation) => {
+                    Collateral::Simulated
+                }
                 None => {
                     let remedy = "name a file that a PCCS client keeps fresh";
                     let field = Some("collateral".to_owned());
-                    let failure = Failure::new(Code::Config, "config", format!("{}: there is none", place.display()));
+                    let failure =
+                        Failure::new(Code::Config, "config", format!("{}: there is none", place.display()));
                     return Err(Failure { field, remedy: Some(remedy.to_owned()), ..failure });
                 }
             };
@@ -76,7 +82,9 @@ impl Options {
             let audit = Audit::open(&audit_path).map_err(Failure::writing(&audit_path))?;
             let limits = (config.limits.connections, config.timeout()?, config.limits.per_address);
             let service = Service::new(entries, key, collateral, audit, limits);
-            let io = |error: std::io::Error| Failure::new(Code::Io, "io", format!("listen {}: {error}", config.listen));
+            let io = |error: std::io::Error| {
+                Failure::new(Code::Io, "io", format!("listen {}: {error}", config.listen))
+            };
             let (stop, stopped) = UnixStream::pair().map_err(io)?;
             for signal in [SIGTERM, SIGINT] {
                 signal_hook::low_level::pipe::register(signal, stop.try_clone().map_err(io)?).map_err(io)?;
@@ -84,7 +92,8 @@ impl Options {
             let listener = TcpListener::bind(&config.listen).map_err(io)?;
             note(format_args!("releasing keys on {}", listener.local_addr().map_err(io)?));
             let totals = service.serve(&listener, &stopped).map_err(io)?;
-            (data.connections, data.delivered, data.refused) = (totals.connections, totals.delivered, totals.refused);
+            (data.connections, data.delivered, data.refused) =
+                (totals.connections, totals.delivered, totals.refused);
         }
         output.result(SCHEMA, Status::Success, &data);
         Ok(ExitCode::SUCCESS)
@@ -92,7 +101,8 @@ impl Options {
 }
 
 fn entry(table: &EntryTable, key: &DeliveryKey, path: &dyn Fn(&Path) -> PathBuf) -> Result<Entry, Failure> {
-    let program = twine::Program::from_config(&twine::workload::manifest::Config::read(&path(&table.manifest))?)?;
+    let program =
+        twine::Program::from_config(&twine::workload::manifest::Config::read(&path(&table.manifest))?)?;
     let policy_path = path(&table.policy);
     let text = fs::read_to_string(&policy_path).map_err(Failure::reading(&policy_path))?;
     let policy = Policy::from_toml(&text, &policy_path.display().to_string())?;

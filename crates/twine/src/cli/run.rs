@@ -91,7 +91,9 @@ impl Options {
     fn run(&self, output: &Output) -> Result<Exit, Failure> {
         let what = match self.delivery.hidden(self.workload.flag_timeout())? {
             Some(_) if self.workload.is_named() => {
-                return Err(Failure::usage("--configid stands for a program that is not here: name no module"));
+                return Err(Failure::usage(
+                    "--configid stands for a program that is not here: name no module",
+                ));
             }
             Some((id, svn, hidden)) => What::Hidden(id, svn, hidden),
             None => What::Program(self.workload.program()?),

@@ -107,7 +107,11 @@ pub struct Waiting {
 impl Waiting {
     /// Starts it and waits until it waits.
     pub fn start(host: &User, args: &[&str]) -> Self {
-        Self::spawn(host, &[&["run", "--tee", "sim", "--await-owner", "127.0.0.1:0"], args].concat(), "waiting for")
+        Self::spawn(
+            host,
+            &[&["run", "--tee", "sim", "--await-owner", "127.0.0.1:0"], args].concat(),
+            "waiting for",
+        )
     }
 
     /// Starts a `twine` that says where it listens in a line with `word`.
