@@ -30,6 +30,7 @@ mod judge;
 mod malformed;
 #[cfg(feature = "verify")]
 mod policy;
+mod provider;
 #[cfg(feature = "verify")]
 mod quote;
 pub mod ratls;

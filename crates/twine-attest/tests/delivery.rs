@@ -18,7 +18,7 @@ use twine_attest::{
     claims::report_data,
     delivery::{
         Bundle, Channel, ChannelError, DeliveryKey, Ended, File, MAX_REPLY, Message, Secrets, Variable,
-        VolumeKey, attested_client, attested_server, delivering_client, delivering_server,
+        VolumeKey, attested_client, attested_server, delivering_client, delivering_server, secrets_schema,
     },
     ratls::{Attested, Door, Hello, PeerVerifier, SessionKey},
     sim,
@@ -253,4 +253,19 @@ fn somebody_without_an_ed25519_key_is_no_deliverer() {
     let mut rest = Vec::new();
     let _ = stranger.read_to_end(&mut rest);
     assert!(matches!(waiting.join().unwrap(), Some(ChannelError::Tls(_))));
+}
+
+#[test]
+fn the_published_schema_is_the_one_that_is_read_by() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/secrets.schema.json");
+    let schema = secrets_schema();
+    if std::env::var_os("TWINE_UPDATE").is_some() {
+        std::fs::write(&path, &schema).unwrap();
+    }
+    let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(
+        value(&std::fs::read_to_string(&path).unwrap()),
+        value(&schema),
+        "TWINE_UPDATE=1 writes the file"
+    );
 }

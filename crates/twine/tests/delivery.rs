@@ -228,6 +228,79 @@ fn a_host_that_delivers_itself_is_refused() {
     assert!(ended.stderr.contains("names another deliverer"), "{}", ended.stderr);
 }
 
+/// Two owners of one workload: the first delivers the variable and gets the output, the second the file.
+fn banks() -> (Owner, Owner) {
+    let (mut a, mut b) = (Owner::new(), Owner::new());
+    let other = format!("[[workload.delivery]]\nname = \"bank-b\"\nkey = \"{}\"\n", b.key);
+    let key = a.key.clone();
+    for bank in [&mut a, &mut b] {
+        bank.share(&key, &other);
+    }
+    assert_eq!(a.configid, b.configid);
+    a.user.file("secrets.toml", "version = 1\n[env]\nAPI_TOKEN = \"token\"\n");
+    b.user.file("secrets.toml", "version = 1\n[files]\n\"/in/input.csv\" = \"input\"\n");
+    (a, b)
+}
+
+#[test]
+fn two_owners_deliver_their_parts_and_one_gets_the_output() {
+    let ((a, b), host) = (banks(), User::new());
+    let waiting = Waiting::start(&host, &["--configid", &a.configid]);
+    let address = waiting.address.clone();
+    let second = thread::spawn(move || {
+        let deployed = b.deploy(&address);
+        (b, deployed)
+    });
+    // The second may come first: the run starts when both have been there.
+    let first = a.deploy(&waiting.address);
+    assert_eq!((first.code, first.stdout), (Some(7), result()), "{}", first.stderr);
+    let (b, second) = second.join().unwrap();
+    assert_eq!((second.code, second.stdout.as_str()), (Some(7), ""), "{}", second.stderr);
+    let ended = waiting.end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(7), ""));
+    // Nobody delivers the other's part.
+    let waiting = Waiting::start(&host, &["--configid", &a.configid]);
+    b.user.file(
+        "both.toml",
+        "version = 1\n[env]\nAPI_TOKEN = \"token\"\n[files]\n\"/in/input.csv\" = \"input\"\n",
+    );
+    let mut bad = b.user.twine();
+    let files = ["--policy", "policy.toml", "--key", "owner.pem", "--secrets", "both.toml"];
+    bad.args(["deploy", "--allow-simulation", "--manifest", "twine.toml"]).args(files).arg(&waiting.address);
+    common::Ended::of(&mut bad).fails(78, &["env.API_TOKEN", "does not ask this deliverer"]);
+    let said = deliver_as(&waiting.address, &b, 1, |bundle| {
+        bundle.env.push(twine_attest::delivery::Variable { name: "API_TOKEN".into(), value: "mine".into() });
+    });
+    assert!(said.contains("does not ask this deliverer"), "{said}");
+    waiting.interrupt();
+}
+
+#[test]
+fn one_owner_waits_for_the_result_and_another_has_a_service() {
+    let ((a, b), host) = (banks(), User::new());
+    let policy = std::fs::read_to_string(b.user.home.path().join("policy.toml")).unwrap();
+    b.user.file("policy.toml", format!("{policy}[evidence]\ninsecure_simulation = true\n"));
+    b.user.file(
+        "keys.toml",
+        "version = 1\nlisten = \"127.0.0.1:0\"\nkey = \"owner.pem\"\naudit = \"audit.jsonl\"\n[[workload]]\n\
+         name = \"scoring\"\nmanifest = \"twine.toml\"\npolicy = \"policy.toml\"\nsecrets = \"secrets.toml\"\n",
+    );
+    let serving = Waiting::spawn(&b.user, &["keys", "serve", "--config", "keys.toml"], "releasing keys");
+    let service = format!("bank-b={}", serving.address);
+    let manifest = a.user.home.path().join("host.toml");
+    let waiting =
+        Waiting::start(&host, &["--key-service", &service, "--manifest", manifest.to_str().unwrap()]);
+    let deployed = a.deploy(&waiting.address);
+    assert_eq!((deployed.code, deployed.stdout), (Some(7), result()), "{}", deployed.stderr);
+    assert_eq!(waiting.end().code, Some(7));
+    assert!(serving.interrupt().stdout.contains("1 deliveries"));
+    // A service cannot be given the output that is an owner's who must wait for it.
+    let serving = Waiting::spawn(&b.user, &["keys", "serve", "--config", "keys.toml"], "releasing keys");
+    let both = ["--key-service", &serving.address, "--configid", &a.configid];
+    host.run(&both).fails(77, &["nothing was delivered by bank-a", "has delivered already"]);
+    serving.interrupt();
+}
+
 #[test]
 fn mistakes_of_the_owner_name_the_field() {
     let owner = Owner::new();
@@ -293,12 +366,32 @@ fn deliver(
     key: &User,
     change: fn(&mut twine_attest::delivery::Bundle),
 ) -> String {
+    deliver_part(address, owner, key, 0, change)
+}
+
+/// The same as the deliverer with this number, with its own key.
+fn deliver_as(
+    address: &str,
+    owner: &Owner,
+    number: usize,
+    change: fn(&mut twine_attest::delivery::Bundle),
+) -> String {
+    deliver_part(address, owner, &owner.user, number, change)
+}
+
+fn deliver_part(
+    address: &str,
+    owner: &Owner,
+    key: &User,
+    number: usize,
+    change: fn(&mut twine_attest::delivery::Bundle),
+) -> String {
     use twine_attest::delivery::{Bundle, MAX_REPLY, Message, Secrets};
     let folder = owner.user.home.path();
     let config = twine::workload::manifest::Config::read(&folder.join("twine.toml")).unwrap();
     let program = twine::Program::from_config(&config).unwrap();
     let secrets = Secrets::read(&folder.join("secrets.toml")).unwrap();
-    let secrets = secrets.bundle(&program.workload().deliverers()[0], folder).unwrap();
+    let secrets = secrets.bundle(&program.workload().deliverers()[number], folder).unwrap();
     let mut bundle = Bundle {
         workload: Some(program.presented().to_vec()),
         module: program.module().map(<[u8]>::to_vec),

@@ -77,11 +77,15 @@ impl State {
     fn attempt(&mut self, peer: &Peer) -> Result<(), String> {
         let mut channel = self.attest(peer)?;
         phase(StartPhase::Attested);
-        let bundle = match Message::read(&mut channel, MAX_BUNDLE) {
-            Ok(Message::Bundle(bytes)) => self.check(&bytes, channel.peer_key(), peer.role()),
-            Ok(other) => Err(format!("a message of kind {} came instead of a bundle", other.name())),
-            Err(ChannelError::Message(malformed)) => Err(malformed.to_string()),
-            Err(error) => return Err(error.to_string()),
+        let key = channel.peer_key();
+        // Where the workload is known, a stranger's bundle is not even read.
+        let known = self.accepted.as_ref().map(|known| who(known, key)).transpose();
+        let bundle = match known.and_then(|_| Ok(Message::read(&mut channel, MAX_BUNDLE))) {
+            Ok(Ok(Message::Bundle(bytes))) => self.check(&bytes, key, peer.role()),
+            Ok(Ok(other)) => Err(format!("a message of kind {} came instead of a bundle", other.name())),
+            Ok(Err(ChannelError::Message(malformed))) => Err(malformed.to_string()),
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(why) => Err(why),
         };
         let (accepted, deliverer, bundle) = bundle.inspect_err(|why| {
             // Who delivered may be gone; there is nobody else to tell.
@@ -143,8 +147,7 @@ impl State {
                 return Err("bundle.workload: it is missing, and nobody else has given the workload".into());
             }
         };
-        let deliverer = key.and_then(|key| accepted.workload().deliverer(&key)).cloned();
-        let deliverer = deliverer.ok_or("the workload names another deliverer (workload.delivery.key)")?;
+        let deliverer = who(&accepted, key)?.clone();
         let name = &deliverer.name;
         if self.done.contains(name) {
             return Err(format!("{name} has delivered already"));
@@ -160,6 +163,12 @@ impl State {
         }
         Ok((accepted, deliverer, bundle))
     }
+}
+
+/// Whom the workload calls the holder of `key`.
+fn who(accepted: &Accepted, key: Option<[u8; 32]>) -> Result<&Deliverer, String> {
+    let deliverer = key.and_then(|key| accepted.workload().deliverer(&key));
+    deliverer.ok_or_else(|| "the workload names another deliverer (workload.delivery.key)".to_owned())
 }
 
 /// A deliverer who waits for the result.

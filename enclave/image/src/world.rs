@@ -78,7 +78,7 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
     }
     let stdio = workload.stdio;
     let owner = request.owners().iter().find(|owner| owner.gets_output());
-    let output = |stream, connected| -> Box<dyn Output> {
+    let output = |stream, connected: bool| -> Box<dyn Output> {
         match owner {
             _ if !connected => Box::new(Nothing),
             Some(owner) => Box::new(owner.output(stream == Stream::Stdout)),

@@ -5,7 +5,7 @@ use core::ffi::{c_char, c_int, c_void};
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use twine_enclave::{futex, thread};
+use twine_enclave::{fatal, futex, thread};
 
 type Start = extern "C" fn(*mut c_void) -> *mut c_void;
 type Destructor = unsafe extern "C" fn(*mut c_void);
@@ -188,6 +188,18 @@ pub unsafe extern "C" fn __cxa_thread_atexit_impl(
 ) -> c_int {
     AT_EXIT.with_borrow_mut(|list| list.push((destructor, value as usize)));
     0
+}
+
+/// The crate `getrandom` takes a mutex before it opens /dev/urandom, which it never does: its first way does not fail.
+#[unsafe(no_mangle)]
+pub extern "C" fn pthread_mutex_lock(_: *mut c_void) -> c_int {
+    fatal::die("random numbers from a file", format_args!(""))
+}
+
+/// As above.
+#[unsafe(no_mangle)]
+pub extern "C" fn pthread_mutex_unlock(_: *mut c_void) -> c_int {
+    fatal::die("random numbers from a file", format_args!(""))
 }
 
 /// Runs what the thread's values ask for; a destructor may set values again, a few times (POSIX: at least 4).

@@ -9,13 +9,16 @@ use rustls::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, ring as provider},
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime},
     server::danger::{ClientCertVerified, ClientCertVerifier},
     version::TLS13,
 };
 
-use crate::ratls::{Attested, RatlsError};
+use crate::{
+    provider::provider,
+    ratls::{Attested, RatlsError},
+};
 
 /// Protocol name for ALPN (RFC 7301).
 const ALPN: &[u8] = b"twine-delivery/1";
@@ -30,7 +33,7 @@ pub(super) fn public_key(spki: &[u8]) -> Option<[u8; 32]> {
 
 /// The enclave that waits: presents `own`, and takes whoever proves to hold an Ed25519 key ([`super::Channel::peer_key`]).
 pub fn attested_server(own: Attested) -> Result<ServerConfig, RatlsError> {
-    let builder = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13])
         .map_err(tls)?
         .with_client_cert_verifier(Arc::new(AnyKey::new()));
@@ -39,7 +42,7 @@ pub fn attested_server(own: Attested) -> Result<ServerConfig, RatlsError> {
 
 /// The enclave that connects, otherwise as [`attested_server`].
 pub fn attested_client(own: Attested) -> Result<ClientConfig, RatlsError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13])
         .map_err(tls)?
         .dangerous()
@@ -71,7 +74,7 @@ struct AnyKey(CryptoProvider);
 
 impl AnyKey {
     fn new() -> Self {
-        Self(provider::default_provider())
+        Self(provider())
     }
 
     fn check(key: &CertificateDer<'_>) -> Result<(), TlsError> {
@@ -149,6 +152,7 @@ pub use delivering::{DeliveryKey, delivering_client, delivering_server};
 
 #[cfg(feature = "verify")]
 mod delivering {
+    use rustls::crypto::ring::sign::any_eddsa_type;
     use rustls::{
         client::AlwaysResolvesClientRawPublicKeys, pki_types::PrivatePkcs8KeyDer,
         server::AlwaysResolvesServerRawPublicKeys, sign::CertifiedKey,
@@ -169,7 +173,7 @@ mod delivering {
         pub fn from_pem(text: &str) -> Result<Self, KeyError> {
             let public = OwnerKey::from_pem(text)?.public_key();
             let der = pem::parse(text).map_err(|_| KeyError::Pem)?.into_contents();
-            let key = provider::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der));
+            let key = any_eddsa_type(&PrivatePkcs8KeyDer::from(der));
             let spki = CertificateDer::from([&ED25519[..], &public].concat());
             let certified = Arc::new(CertifiedKey::new(vec![spki], key.map_err(|_| KeyError::Key)?));
             Ok(Self { certified, public })
@@ -183,7 +187,7 @@ mod delivering {
 
     /// The owner who connects to a waiting enclave.
     pub fn delivering_client(peer: Arc<PeerVerifier>, key: &DeliveryKey) -> Result<ClientConfig, RatlsError> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
             .dangerous()
@@ -197,7 +201,7 @@ mod delivering {
         peer: Arc<dyn ClientCertVerifier>,
         key: &DeliveryKey,
     ) -> Result<ServerConfig, RatlsError> {
-        let builder = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
             .with_client_cert_verifier(peer);

@@ -8,14 +8,14 @@ use std::{
 use rustls::{
     DigitallySignedStruct, DistinguishedName as SubjectName, Error as TlsError, SignatureScheme,
     client::danger::HandshakeSignatureValid,
-    crypto::{CryptoProvider, ring as provider},
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, UnixTime},
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 use twine_sgx::Report;
 
 use super::{Evidence, PeerVerifier, peer::tls13_only};
-use crate::Quote;
+use crate::{Quote, provider::provider};
 
 /// Judges one peer by the verifier that `F` finds for what its quote claims, or refuses it with a reason. Nothing of the
 /// claim is believed: the verifier must expect the very workload that it was found by.
@@ -28,7 +28,7 @@ pub struct Door<F> {
 impl<F: Fn(&Report) -> Result<PeerVerifier, String> + Send + Sync> Door<F> {
     /// For one connection.
     pub fn new(find: F) -> Self {
-        Self { find, found: OnceLock::new(), provider: Arc::new(provider::default_provider()) }
+        Self { find, found: OnceLock::new(), provider: Arc::new(provider()) }
     }
 
     /// The verifier that was found for the peer.

@@ -7,7 +7,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName as SubjectName, Error as TlsError,
     SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring as provider},
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
@@ -15,6 +15,7 @@ use twine_workload::{Candidate, sha256};
 use x509_cert::Certificate;
 
 use super::{Evidence, Hello, evidence::OID};
+use crate::provider::provider;
 use crate::{Expected, Inputs, Judgement, Malformed, Policy, PolicyMatched, Verdict, claims::Claims, judge};
 
 /// Judges the peer of one connection, in TLS or out of it.
@@ -33,7 +34,7 @@ impl PeerVerifier {
     /// and, if given, exactly this workload.
     pub fn new(policy: Policy, collateral: Vec<u8>, own: &Hello, workload: Option<Candidate>) -> Self {
         let expected = Expected { nonce: Some(own.nonce.to_vec()), workload, ..Expected::default() };
-        let provider = Arc::new(provider::default_provider());
+        let provider = Arc::new(provider());
         let judgement = OnceLock::new();
         Self { policy, collateral, expected, insecure_allow_simulation: false, judgement, provider }
     }

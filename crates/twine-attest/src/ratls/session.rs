@@ -1,6 +1,13 @@
 //! The attested side's key and certificate.
 
-use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair, PublicKeyData};
+use rcgen::{
+    CertificateParams, CustomExtension, DistinguishedName, DnType, PublicKeyData, SignatureAlgorithm,
+    SigningKey,
+};
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
 use twine_workload::{Digest, sha256};
@@ -14,18 +21,24 @@ const SKEW: Duration = Duration::minutes(10);
 
 /// The key pair of one connection, made where it is used.
 pub struct SessionKey {
-    pair: KeyPair,
+    pair: EcdsaKeyPair,
+    pkcs8: Vec<u8>,
 }
 
 impl SessionKey {
     /// A fresh ECDSA P-256 key.
     pub fn generate() -> Result<Self, RatlsError> {
-        KeyPair::generate().map(|pair| Self { pair }).map_err(|e| RatlsError::Key(e.to_string()))
+        let (algorithm, random) = (&ECDSA_P256_SHA256_ASN1_SIGNING, SystemRandom::new());
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random)
+            .map_err(|_| RatlsError::Key("no random numbers".into()))?;
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random)
+            .map_err(|e| RatlsError::Key(e.to_string()))?;
+        Ok(Self { pair, pkcs8: pkcs8.as_ref().to_vec() })
     }
 
     /// What REPORTDATA must bind: this key, the peer's nonce, and the workload's digest.
     pub fn claims(&self, peer: &Hello, workload: Option<Digest>) -> Claims {
-        let key_hash = sha256(&self.pair.subject_public_key_info()).0;
+        let key_hash = sha256(&self.subject_public_key_info()).0;
         Claims { key_hash, nonce: Some(peer.nonce.to_vec()), workload }
     }
 
@@ -42,9 +55,26 @@ impl SessionKey {
         params.distinguished_name = name;
         let evidence = Evidence { quote: quote.to_vec(), claims: claims.to_bytes() }.to_bytes();
         params.custom_extensions = vec![CustomExtension::from_oid_content(OID, evidence)];
-        let certificate = params.self_signed(&self.pair).map_err(|e| wrong(&e))?.der().clone();
-        let key = PrivatePkcs8KeyDer::from(self.pair.serialize_der()).into();
+        let certificate = params.self_signed(&self).map_err(|e| wrong(&e))?.der().clone();
+        let key = PrivatePkcs8KeyDer::from(self.pkcs8).into();
         Ok(Attested { certificate, key })
+    }
+}
+
+impl PublicKeyData for SessionKey {
+    fn der_bytes(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl SigningKey for SessionKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature = self.pair.sign(&SystemRandom::new(), message);
+        signature.map(|signature| signature.as_ref().to_vec()).map_err(|_| rcgen::Error::RingUnspecified)
     }
 }
 

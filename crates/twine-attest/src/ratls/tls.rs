@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 #[cfg(feature = "verify")]
 use rustls::{ClientConfig, client::Resumption};
-use rustls::{Error as TlsError, ServerConfig, crypto::ring as provider, server::danger::ClientCertVerifier};
+use rustls::{Error as TlsError, ServerConfig, server::danger::ClientCertVerifier};
 
 #[cfg(feature = "verify")]
 use super::PeerVerifier;
 use super::{Attested, RatlsError};
+use crate::provider::provider;
 
 /// Protocol name for ALPN (RFC 7301).
 const ALPN: &[u8] = b"twine-ra/1";
@@ -17,7 +18,7 @@ const ALPN: &[u8] = b"twine-ra/1";
 /// The side that connects: judges the peer, and attests itself if `own` is given. TLS 1.3, nothing resumed.
 pub fn client_config(peer: Arc<PeerVerifier>, own: Option<Attested>) -> Result<ClientConfig, RatlsError> {
     let tls = |e: TlsError| RatlsError::Tls(e.to_string());
-    let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls)?
         .dangerous()
@@ -38,7 +39,7 @@ pub fn server_config(
     peer: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, RatlsError> {
     let tls = |e: TlsError| RatlsError::Tls(e.to_string());
-    let builder = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls)?;
     let builder = match peer {

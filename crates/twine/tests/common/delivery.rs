@@ -23,6 +23,7 @@ pub struct Owner {
     pub key: String,
     pub configid: String,
     output: bool,
+    shared: Option<(String, String)>,
 }
 
 impl Owner {
@@ -43,7 +44,7 @@ impl Owner {
             "secrets.toml",
             "version = 1\n[env]\nAPI_TOKEN = \"token\"\n[files]\n\"/in/input.csv\" = \"input\"\n",
         );
-        let mut owner = Self { user, key, configid: String::new(), output: true };
+        let mut owner = Self { user, key, configid: String::new(), output: true, shared: None };
         owner.write_manifest(workload, rest);
         owner
     }
@@ -51,6 +52,13 @@ impl Owner {
     /// Lets the host have the program's output.
     pub fn to_host(&mut self) {
         self.output = false;
+        self.write_manifest("", "");
+    }
+
+    /// Makes the manifest one of two owners: the holder of `first`, who gets variable and output, and another, who
+    /// delivers the files.
+    pub fn share(&mut self, first: &str, other: &str) {
+        self.shared = Some((first.to_owned(), other.to_owned()));
         self.write_manifest("", "");
     }
 
@@ -76,6 +84,14 @@ impl Owner {
     }
 
     fn manifest(&self, workload: &str, rest: &str, host: &str) -> String {
+        if let Some((first, other)) = &self.shared {
+            return format!(
+                "version = 1\n[workload]\n{workload}\n[[workload.delivery]]\nname = \"bank-a\"\nkey = \"{first}\"\n\
+                 output = true\n{other}[workload.env]\nAPI_TOKEN = {{ delivered = true, from = \"bank-a\" }}\n\
+                 [[workload.mount]]\nguest = \"/in\"\nkind = \"delivered\"\nfiles = [\"input.csv\"]\n\
+                 from = \"bank-b\"\n{rest}\n{host}"
+            );
+        }
         format!(
             "version = 1\n[workload]\n{workload}\n[[workload.delivery]]\nkey = \"{}\"\noutput = {}\n\
              [workload.env]\nAPI_TOKEN = {{ delivered = true }}\n\
@@ -154,7 +170,7 @@ impl Waiting {
 
     /// Ends it as a person would.
     pub fn interrupt(self) -> Ended {
-        let status = std::process::Command::new("kill").args(["-INT", &self.id().to_string()]).status();
+        let status = std::process::Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
         assert!(status.unwrap().success());
         self.end()
     }
