@@ -91,7 +91,7 @@ fn a_bundle_has_one_spelling() {
     let unknown = [&bytes[..2], &[0xa6], &bytes[3..], &[0x17, 0]].concat();
     assert!(refused(&unknown).contains("unknown keys"));
     assert!(refused(&[&[0x82, 2], &bytes[2..]].concat()).contains("version 2"));
-    assert!(refused(b"\x80").contains("array"));
+    assert!(refused(b"\x83\x01\x00\x00").contains("array"));
 }
 
 #[test]

@@ -122,17 +122,17 @@ fn errors_name_the_line_the_field_and_the_remedy() {
         (
             format!("{mount}kind = \"volum\""),
             "twine.toml:4:8: workload.mount.0.kind: unknown variant `volum`, expected one of `volume`, `scratch`, \
-             `measured`, `insecure-host`; compare with the published schema",
+             `measured`, `insecure-host`, `delivered`; compare with the published schema",
         ),
         (
             "version = 1\n[workload.env]\nA = 5".into(),
-            "twine.toml:3:5: workload.env.A: invalid type: integer `5`, expected a string, { value = \"…\" } or \
-             { passthrough = true }; compare with the published schema",
+            "twine.toml:3:5: workload.env.A: invalid type: integer `5`, expected a string, { value = \"…\" }, \
+             { passthrough = true } or { delivered = true }; compare with the published schema",
         ),
         (
             "version = 1\n[workload.env]\nA = { value = \"\", passthrough = true }".into(),
-            "twine.toml:3:5: workload.env.A.value: expected either value = \"…\" or passthrough = true; compare with the \
-             published schema",
+            "twine.toml:3:5: workload.env.A.value: expected one of value = \"…\", passthrough = true and \
+             delivered = true; compare with the published schema",
         ),
         (
             "version = 2".into(),
