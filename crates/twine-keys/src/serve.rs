@@ -311,25 +311,30 @@ impl Timed {
 
     fn left(&self) -> io::Result<Duration> {
         let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            Err(io::Error::other("the peer took longer than limits.timeout"))
-        } else {
-            Ok(left)
-        }
+        if left.is_zero() { Err(late()) } else { Ok(left) }
     }
+}
+
+fn late() -> io::Error {
+    io::Error::other("the peer took longer than limits.timeout")
+}
+
+/// A time that passes in the middle of a call says only that it would block.
+fn in_time<T>(result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| if error.kind() == io::ErrorKind::WouldBlock { late() } else { error })
 }
 
 impl Read for Timed {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(self.left()?))?;
-        self.stream.read(buf)
+        in_time(self.stream.read(buf))
     }
 }
 
 impl Write for Timed {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.stream.set_write_timeout(Some(self.left()?))?;
-        self.stream.write(buf)
+        in_time(self.stream.write(buf))
     }
 
     fn flush(&mut self) -> io::Result<()> {
