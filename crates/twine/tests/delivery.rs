@@ -118,6 +118,25 @@ fn old_security_versions_are_refused_by_policies_that_ask_for_new_ones() {
 }
 
 #[test]
+fn a_platform_below_a_tcb_recovery_gets_nothing_until_it_is_raised() {
+    let (owner, host) = (Owner::new(), User::new());
+    let mut recovered = sim::BASE_CPUSVN;
+    recovered[0] += 1;
+    owner.user.file("recovery.json", sim::collateral(now(), recovered).unwrap().to_json());
+    let deploy = || {
+        let waiting = Waiting::start(&host, &["--configid", &owner.configid]);
+        (owner.deploy_with(&waiting.address, &["--collateral", "recovery.json"]), waiting)
+    };
+    let (old, waiting) = deploy();
+    old.fails(77, &["FAIL platform.tcb-status", "OutOfDate", "TWINE-SA-00001"]);
+    waiting.interrupt();
+    twine_host::sim::Fuse::raise_cpusvn(&host.state(), recovered).unwrap();
+    let (raised, waiting) = deploy();
+    assert_eq!((raised.code, raised.stdout), (Some(7), result()), "{}", raised.stderr);
+    waiting.end();
+}
+
+#[test]
 fn a_host_in_the_middle_gets_nothing() {
     let (owner, host) = (Owner::new(), User::new());
     let waiting = Waiting::start(&host, &["--configid", &owner.configid]);
