@@ -247,6 +247,30 @@ fn a_host_that_delivers_itself_is_refused() {
     assert!(ended.stderr.contains("names another deliverer"), "{}", ended.stderr);
 }
 
+#[test]
+fn a_volume_opens_with_the_owners_key_alone() {
+    let volume = "[[workload.mount]]\nguest = \"/data\"\nkind = \"volume\"\nname = \"data\"\nkey = \"owner\"\n\
+                  [host.paths]\n\"/data\" = \"data.volume\"\n";
+    let (owner, host) = (Owner::with("", volume), User::new());
+    let secrets = std::fs::read_to_string(owner.user.home.path().join("secrets.toml")).unwrap();
+    owner.user.file("secrets.toml", format!("{secrets}[keys]\ndata = \"data.key\"\n"));
+    let run = |key: &str| {
+        owner.user.file("data.key", key.repeat(32));
+        let waiting = Waiting::start(&host, &["--configid", &owner.configid, "--store", "data=kept.volume"]);
+        let deployed = owner.deploy(&waiting.address);
+        (deployed, waiting.end())
+    };
+    for _ in 0..2 {
+        let (deployed, _) = run("5a");
+        assert_eq!((deployed.code, deployed.stdout), (Some(7), result()), "{}", deployed.stderr);
+        assert!(host.home.path().join("kept.volume").exists());
+    }
+    let (deployed, ended) = run("5b");
+    deployed.fails(77, &["volume data"]);
+    ended.fails(77, &["volume data"]);
+    assert_eq!(run("5a").0.code, Some(7));
+}
+
 /// Two owners of one workload: the first delivers the variable and gets the output, the second the file.
 fn banks() -> (Owner, Owner) {
     let (mut a, mut b) = (Owner::new(), Owner::new());
