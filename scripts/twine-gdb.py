@@ -3,7 +3,7 @@
 usage: gdb -x scripts/twine-gdb.py --args target/debug/twine run --tee sim --debug program.wasm
 
 Loads the enclave's symbols at its base as soon as it is loaded, and lets the signals pass that the simulated processor
-lives on. `break twine_main` and `break exception.rs:39` work before `run`, `rbreak ^twine_enclave::exception::` after it.
+lives on. `break twine_main` and `break exception.rs:39` work before `run`.
 
 twine-ssa SLOT [FRAME]   backtrace of what thread slot SLOT did when it left the enclave asynchronously: registers and
                          cause from its state save area (SDM vol. 3D, "GPRSGX Region"); FRAME 0 is the program.
@@ -11,6 +11,7 @@ twine-ssa SLOT [FRAME]   backtrace of what thread slot SLOT did when it left the
 
 import os
 import struct
+import subprocess
 
 import gdb
 
@@ -77,8 +78,20 @@ class Ssa(gdb.Command):
                 gdb.execute(f"set ${name} = {value:#x}")
 
 
+def symbol_of_program(name):
+    """The mangled name, by which alone gdb finds a function of a program that has line tables and no more."""
+    program = gdb.current_progspace().filename
+    if program is None:
+        raise gdb.GdbError("name twine itself, as in: gdb -x scripts/twine-gdb.py --args target/debug/twine run ...")
+    symbols = subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout
+    found = [line.split()[2] for line in symbols.splitlines() if name in line]
+    if len(found) != 1:
+        raise gdb.GdbError(f"{program} has {len(found)} functions {name}: it is not twine, or stripped")
+    return found[0]
+
+
 gdb.execute("directory " + os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "enclave"), to_string=True)
 gdb.execute("set breakpoint pending on")
 gdb.execute("handle SIGSEGV SIGILL SIGSYS nostop noprint pass", to_string=True)
-Loaded("twine::image::loaded_for_debugger", internal=True)
+Loaded("*" + symbol_of_program("loaded_for_debugger"), internal=True)
 Ssa()

@@ -327,5 +327,7 @@ codes! {
         Refused = 6,
         /// The enclave could not go on.
         Failed = 7,
+        /// The program ended, and the last of its output or of its volumes could not be written.
+        NotWritten = 8,
     }
 }

@@ -50,6 +50,8 @@ pub enum Status {
     Invalid = 5,
     /// Another process uses it.
     Busy = 6,
+    /// Nobody reads what is written to it.
+    Closed = 7,
 }
 
 impl Status {
@@ -62,6 +64,7 @@ impl Status {
             4 => Self::Unsupported,
             5 => Self::Invalid,
             6 => Self::Busy,
+            7 => Self::Closed,
             _ => Self::Io,
         }
     }

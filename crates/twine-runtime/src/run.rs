@@ -110,7 +110,10 @@ fn missing_imports<T: 'static>(
     let shown = missing.len().min(10);
     let more =
         if missing.len() > shown { format!("\n  and {} more", missing.len() - shown) } else { String::new() };
-    Some(format!("the module imports what Twine does not provide:\n{}{more}", missing[..shown].join("\n")))
+    Some(format!(
+        "the module imports what Twine does not provide:\n{}{more}\nif it can do without, --unknown-imports-trap runs it",
+        missing[..shown].join("\n")
+    ))
 }
 
 fn origin(module: &str) -> &'static str {

@@ -114,6 +114,7 @@ impl<W: Write + Send> Output for Stream<W> {
         let written = self.0.write_all(buf).and_then(|()| self.0.flush());
         written.map_err(|error| match error.kind() {
             std::io::ErrorKind::BrokenPipe => StreamError::Closed,
+            std::io::ErrorKind::StorageFull => StreamError::Full,
             _ => StreamError::Failed,
         })
     }

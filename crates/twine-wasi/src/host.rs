@@ -32,6 +32,8 @@ pub trait Random: Send {
 pub enum StreamError {
     /// The other end is gone (EPIPE).
     Closed,
+    /// There is no room for more (ENOSPC).
+    Full,
     /// Anything else (EIO).
     Failed,
 }
@@ -40,6 +42,7 @@ impl From<StreamError> for Errno {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Closed => Errno::PIPE,
+            StreamError::Full => Errno::NOSPC,
             StreamError::Failed => Errno::IO,
         }
     }
@@ -48,8 +51,9 @@ impl From<StreamError> for Errno {
 impl std::fmt::Display for StreamError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            StreamError::Closed => "the other end of the stream is closed",
-            StreamError::Failed => "the stream failed",
+            StreamError::Closed => "nobody reads it",
+            StreamError::Full => "there is no room for it",
+            StreamError::Failed => "the host reports an error",
         })
     }
 }

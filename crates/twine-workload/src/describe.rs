@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Clock, EnvValue, Freshness, Identity, KeyPolicy, Mount, MountSource, NetworkAction, Sha256, Workload,
+    Clock, EnvValue, Freshness, Identity, KeyPolicy, Mount, MountSource, NetworkAction, Sha256,
+    UnknownImports, Workload,
 };
 
 /// One field of a workload, as people read it.
@@ -75,6 +76,9 @@ impl Workload {
             for (part, names) in parts {
                 names.iter().for_each(|name| lines.add(format!("{at}.{part}.{name:?}"), "delivered"));
             }
+        }
+        if let Some(UnknownImports::Trap) = self.unknown_imports {
+            lines.add("unknown_imports", "trap");
         }
         lines.0
     }

@@ -42,6 +42,9 @@ pub struct Workload {
     /// Who delivers what after attestation, sorted by name; none: nothing is delivered.
     #[n(10)]
     pub delivery: Option<Vec<Deliverer>>,
+    /// What becomes of imports that nobody provides; none: the module is refused.
+    #[n(11)]
+    pub unknown_imports: Option<UnknownImports>,
 }
 
 impl Workload {
@@ -59,6 +62,7 @@ impl Workload {
             clock: Clock::Host,
             diagnostics: true,
             delivery: None,
+            unknown_imports: None,
         }
     }
 
@@ -384,6 +388,15 @@ pub enum Clock {
     /// None: clock calls fail with ENOTSUP, sleeping included.
     #[n(1)]
     Denied,
+}
+
+/// What becomes of imports that nobody provides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum UnknownImports {
+    /// Functions that trap when they are called.
+    #[n(0)]
+    Trap,
 }
 
 impl core::fmt::Display for Sha256 {

@@ -54,6 +54,7 @@ pub fn of_end(end: &End) -> (Source, u8) {
             Outcome::BadModule => runtime(Code::BadInput),
             Outcome::Refused => runtime(Code::Refused),
             Outcome::Failed => runtime(Code::Internal),
+            Outcome::NotWritten => runtime(Code::Io),
         },
         End::TimedOut => runtime(Code::Budget),
         End::Died(_) | End::Broken(_) => runtime(Code::Internal),

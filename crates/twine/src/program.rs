@@ -1,9 +1,10 @@
 //! What to run: a module and the workload that it runs as.
 
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use twine_workload::manifest::{Config, Manifest, Resolved};
+use twine_workload::manifest::{Config, FileError, FileErrorKind, Manifest, Resolved};
 use twine_workload::{Candidate, EnvValue, MountSource, Workload, sha256};
 
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ impl Program {
     /// A value against the manifest's rules, a file that is missing or not the one measured, a missing signature.
     pub fn from_config(config: &Config) -> Result<Self> {
         let resolved = resolve(&config.manifest()?, config.base())?;
-        let environment = environment(&resolved.workload);
+        let environment = environment(&resolved.workload)?;
         let presented = resolved.presented()?;
         let candidate = Candidate::parse(&presented)?;
         let volumes = volumes(&resolved);
@@ -115,10 +116,23 @@ fn volumes(resolved: &Resolved) -> Vec<(String, PathBuf)> {
         .collect()
 }
 
-fn environment(workload: &Workload) -> Vec<u8> {
-    let passed = workload.env.iter().filter(|variable| variable.value == EnvValue::Passthrough);
-    passed
-        .filter_map(|variable| Some(format!("{}={}\0", variable.name, std::env::var(&variable.name).ok()?)))
-        .collect::<String>()
-        .into_bytes()
+fn environment(workload: &Workload) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for variable in workload.env.iter().filter(|variable| variable.value == EnvValue::Passthrough) {
+        let name = &variable.name;
+        match std::env::var(name) {
+            Ok(value) => bytes.extend(format!("{name}={value}\0").into_bytes()),
+            Err(VarError::NotPresent) => {}
+            Err(VarError::NotUnicode(_)) => {
+                return Err(Error::Manifest(FileError {
+                    kind: FileErrorKind::Value,
+                    place: String::new(),
+                    field: format!("workload.env.{name}"),
+                    message: "the host's value is not UTF-8, as WASI wants it".to_owned(),
+                    remedy: "set it to text, or do not pass it on".to_owned(),
+                }));
+            }
+        }
+    }
+    Ok(bytes)
 }

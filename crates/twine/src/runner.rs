@@ -43,14 +43,18 @@ impl Runner {
     /// # Errors
     /// As [`Runner::new`].
     pub fn with(tee: Tee, image: Image, folders: &Folders) -> Result<Self> {
-        let (backend, quotes) = tee.open(&folders.state)?;
-        folders::create(&folders.cache)?;
-        Ok(Self { backend, quotes, image, cache: Some(folders.cache.clone()) })
+        let runner = Self::without_cache(tee, image, folders)?;
+        folders::create_cache(&folders.cache)?;
+        Ok(Self { cache: Some(folders.cache.clone()), ..runner })
     }
 
     /// The same without the sealed compilation cache.
-    pub fn without_cache(self) -> Self {
-        Self { cache: None, ..self }
+    ///
+    /// # Errors
+    /// As [`Runner::new`].
+    pub fn without_cache(tee: Tee, image: Image, folders: &Folders) -> Result<Self> {
+        let (backend, quotes) = tee.open(&folders.state)?;
+        Ok(Self { backend, quotes, image, cache: None })
     }
 
     /// `sgx` or `sim`.

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use common::{Ended, User, program};
 
@@ -60,7 +61,7 @@ fn a_changed_store_or_label_is_refused() {
     fs::write(&path, &bad).unwrap();
     append(&user, "data.volume", &[]).fails(77, &["volume root"]);
     fs::write(&path, &good).unwrap();
-    for at in [0, 1, 2, 5, 30] {
+    for at in [0, 1, 2, 5, 20, 30] {
         let mut bad = good_label.clone();
         bad[at] ^= 1;
         fs::write(&label, &bad).unwrap();
@@ -86,4 +87,42 @@ fn a_read_only_volume_refuses_changes_and_is_not_created() {
 fn a_volume_option_without_a_guest_path_is_a_usage_error() {
     let user = User::new();
     user.run(&["--dir", "data.volume", &program("append.wat")]).fails(64, &["FILE::GUEST"]);
+}
+
+/// The program that appends, as version `version` of a workload that `key` owns, on the store `store`.
+fn append_as_owner(user: &User, key: &Path, version: u16, store: &str) -> Ended {
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let shown: serde_json::Value =
+        serde_json::from_str(&user.ok(&["key", "show", "--json", &path(key)])).unwrap();
+    let owner = shown["data"]["id"].as_str().unwrap();
+    let module = program("append.wat");
+    let manifest = user.file(
+        &format!("v{version}.toml"),
+        format!(
+            "version = 1\n[workload]\nargs = [\"v{version}\"]\n\
+             [workload.identity]\nowner = \"{owner}\"\nname = \"counter\"\nversion = {version}\n\
+             [[workload.mount]]\nguest = \"/\"\nkind = \"volume\"\nname = \"log\"\n\
+             [host]\nmodule = \"{module}\"\nsignature = \"v{version}.sig\"\n\
+             [host.paths]\n\"/\" = \"{store}\"\n"
+        ),
+    );
+    let signature = user.home.path().join(format!("v{version}.sig"));
+    if !signature.exists() {
+        user.ok(&["key", "sign", "--key", &path(key), "--out", &path(&signature), &path(&manifest)]);
+    }
+    user.run(&["--manifest", &path(&manifest)])
+}
+
+#[test]
+fn a_later_version_of_an_owner_s_workload_opens_it_and_an_earlier_one_does_not() {
+    let user = User::new();
+    let key = user.home.path().join("owner.pem");
+    user.ok(&["key", "create", "--kind", "owner", key.to_str().unwrap()]);
+    counts(&append_as_owner(&user, &key, 1, "one.volume"), "1\n");
+    counts(&append_as_owner(&user, &key, 2, "one.volume"), "2\n");
+    // It belongs to the version that created it.
+    counts(&append_as_owner(&user, &key, 1, "one.volume"), "3\n");
+    counts(&append_as_owner(&user, &key, 2, "two.volume"), "1\n");
+    append_as_owner(&user, &key, 1, "two.volume").fails(77, &["a newer version"]);
+    counts(&append_as_owner(&user, &key, 2, "two.volume"), "2\n");
 }

@@ -86,10 +86,14 @@ fn run(request: &Request) -> End {
     if let Err(end) = committed {
         return end;
     }
+    if let (Outcome::Exited(0), Err(error)) = (&outcome, flushed) {
+        return End(
+            Code::NotWritten,
+            0,
+            format!("the last of standard output could not be written: {error}"),
+        );
+    }
     match outcome {
-        Outcome::Exited(0) if flushed.is_err() => {
-            End(Code::Failed, 0, "the last of standard output could not be written".to_owned())
-        }
         Outcome::Exited(status) => End(Code::Exited, status, String::new()),
         Outcome::Trapped(report) => End(Code::Trapped, 0, report),
         Outcome::OutOfFuel(report) => End(Code::OutOfFuel, 0, report),

@@ -1,7 +1,7 @@
 //! The program's streams, clocks and waiting, as host calls whose answers the border has checked.
 
 use twine_abi::calls::{ReadStdin, Stream, Wait, Write};
-use twine_abi::wire::MAX_PAYLOAD;
+use twine_abi::wire::{MAX_PAYLOAD, Status};
 use twine_enclave::{border, clock, random};
 use twine_wasi::{Clock, Output, Random, Stdin, StreamError, Waiter, Woken};
 
@@ -39,8 +39,13 @@ pub struct HostOutput(pub Stream);
 impl Output for HostOutput {
     fn write(&mut self, buf: &[u8]) -> Result<(), StreamError> {
         for piece in buf.chunks(MAX_PAYLOAD) {
-            border::call(&Write { stream: self.0 as u64 }, piece, &mut [])
-                .map_err(|_| StreamError::Failed)?;
+            border::call(&Write { stream: self.0 as u64 }, piece, &mut []).map_err(
+                |status| match status {
+                    Status::Closed => StreamError::Closed,
+                    Status::Exhausted => StreamError::Full,
+                    _ => StreamError::Failed,
+                },
+            )?;
         }
         Ok(())
     }

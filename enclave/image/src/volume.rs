@@ -6,7 +6,8 @@
 //! another key, or none, and the volume does not open.
 //!
 //! ```text
-//! label = [version 1: u8][policy: u8, 0 enclave, 1 signer][ISVSVN: u16][CPUSVN: 16 bytes][key id: 32 bytes]
+//! label = [version 2: u8][policy: u8, 0 enclave, 1 signer][ISVSVN: u16][CPUSVN: 16 bytes][CONFIGSVN: u16]
+//!         [key id: 32 bytes]
 //! ```
 
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use twine_workload::{Freshness, KeyPolicy};
 
 use crate::End;
 
-const LABEL: usize = 52;
-const LABEL_VERSION: u8 = 1;
+const LABEL: usize = 54;
+const LABEL_VERSION: u8 = 2;
 
 /// Opens the volume `name`, or creates it where the host has none.
 pub fn open(
@@ -86,7 +87,8 @@ fn new_label(policy: KeyPolicy) -> Result<Label, String> {
     label[1] = policy_code(policy)?;
     label[2..4].copy_from_slice(&own.isvsvn.to_le_bytes());
     label[4..20].copy_from_slice(&own.cpusvn);
-    random::fill(&mut label[20..]);
+    label[20..22].copy_from_slice(&own.configsvn.to_le_bytes());
+    random::fill(&mut label[22..]);
     Ok(Label(label))
 }
 
@@ -118,11 +120,12 @@ impl Label {
     /// The key that this label stands for; another enclave or workload gets another one.
     fn master_key(&self, name: &str) -> Result<MasterKey, String> {
         let isvsvn = u16::from_le_bytes([self.0[2], self.0[3]]);
+        let configsvn = u16::from_le_bytes([self.0[20], self.0[21]]);
         let (mut cpusvn, mut key_id) = ([0; 16], [0; 32]);
         cpusvn.copy_from_slice(&self.0[4..20]);
-        key_id.copy_from_slice(&self.0[20..]);
+        key_id.copy_from_slice(&self.0[22..]);
         let to = if self.0[1] == 0 { SealTo::Enclave { isvsvn } } else { SealTo::Signer { isvsvn } };
-        let secret = identity::seal_key(to, cpusvn, key_id).map_err(|code| {
+        let secret = identity::seal_key(to, cpusvn, configsvn, key_id).map_err(|code| {
             format!("the processor refuses its key (EGETKEY error {code}): it belongs to a newer version")
         })?;
         let mut key = [0; 32];

@@ -12,7 +12,7 @@ use twine_runtime::run::Guest;
 use twine_vfs::{FileSystem, MemFs, MemLimits, ReadOnly};
 use twine_volume::Volume;
 use twine_wasi::{Access, Exit, Output, Sources, Stdin, Stopped, WasiCtx, WasiCtxBuilder};
-use twine_workload::{Clock as ClockPolicy, Mount, MountSource};
+use twine_workload::{Clock as ClockPolicy, Mount, MountSource, UnknownImports};
 use wasmtime::{Linker, Module};
 
 use crate::request::Request;
@@ -40,6 +40,11 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
     twine_wasi::add_to_linker(&mut linker, |guest: &mut Guest<WasiCtx>| &mut guest.state)
         .map_err(|error| failed(format!("WASI cannot be linked: {error}")))?;
     let workload = request.workload();
+    if let Some(UnknownImports::Trap) = workload.unknown_imports {
+        linker
+            .define_unknown_imports_as_traps(module)
+            .map_err(|error| End(Code::BadModule, 0, error.to_string()))?;
+    }
     if !workload.network.is_empty() {
         return Err(End::refused("this runtime has no network yet; remove the manifest's network rules"));
     }
@@ -155,7 +160,7 @@ impl Volumes {
         for (name, volume) in &self.0 {
             if let Err(error) = volume.sync_all() {
                 return Err(End(
-                    Code::Failed,
+                    Code::NotWritten,
                     0,
                     format!("volume {name}: the last changes were not committed: {error}"),
                 ));

@@ -64,12 +64,12 @@ pub enum SealTo {
     },
 }
 
-/// EGETKEY of the sealing key for `key_id` and the processor's `cpusvn` (at most the current one).
+/// EGETKEY of the sealing key for `key_id`, the processor's `cpusvn` and the workload's `configsvn` (each at most the
+/// current one).
 ///
 /// # Errors
 /// The leaf's error code (SDM Vol. 3D, EGETKEY): an SVN above one's own, mostly.
-pub fn seal_key(to: SealTo, cpusvn: [u8; 16], key_id: [u8; 32]) -> Result<[u8; 16], u32> {
-    let own = own_report();
+pub fn seal_key(to: SealTo, cpusvn: [u8; 16], configsvn: u16, key_id: [u8; 32]) -> Result<[u8; 16], u32> {
     let (policy, isvsvn) = match to {
         SealTo::Enclave { isvsvn } => (Keypolicy::MRENCLAVE | Keypolicy::MRSIGNER, isvsvn),
         SealTo::Signer { isvsvn } => (Keypolicy::MRSIGNER, isvsvn),
@@ -84,7 +84,7 @@ pub fn seal_key(to: SealTo, cpusvn: [u8; 16], key_id: [u8; 32]) -> Result<[u8; 1
         xfrmmask: u64::MAX,
         miscmask: u32::MAX,
         keyid: key_id,
-        configsvn: own.configsvn,
+        configsvn,
         ..Default::default()
     })
 }

@@ -1,7 +1,7 @@
 //! Sealed artefacts in a folder: one file per name, complete or not there.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use twine_abi::wire::Status;
@@ -11,11 +11,12 @@ pub struct Cache {
     folder: Option<PathBuf>,
     reading: Option<([u8; 32], File, u64)>,
     writing: Option<([u8; 32], tempfile::NamedTempFile, u64)>,
+    failure: Option<io::Error>,
 }
 
 impl Cache {
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, reading: None, writing: None }
+        Self { folder, reading: None, writing: None, failure: None }
     }
 
     /// Reads at `offset`; answers the size of the whole and how many bytes came.
@@ -42,24 +43,40 @@ impl Cache {
 
     /// Appends a piece; the last one makes the file visible.
     pub fn put(&mut self, name: &[u8; 32], offset: u64, total: u64, piece: &[u8]) -> Result<(), Status> {
-        let path = self.path(name).ok_or(Status::Unsupported)?;
-        let folder = path.parent().ok_or(Status::Invalid)?;
         if offset == 0 {
-            fs::create_dir_all(folder).map_err(status)?;
-            self.writing = Some((*name, tempfile::NamedTempFile::new_in(folder).map_err(status)?, 0));
+            self.writing = None;
+            let file = self.new_file()?.map_err(|error| self.failed(error))?;
+            self.writing = Some((*name, file, 0));
         }
         let Some((open, file, written)) = &mut self.writing else { return Err(Status::Invalid) };
         if open != name || *written != offset {
             return Err(Status::Invalid);
         }
-        file.write_all(piece).map_err(status)?;
+        let appended = file.write_all(piece);
         *written += piece.len() as u64;
-        if *written == total
-            && let Some((_, file, _)) = self.writing.take()
-        {
-            file.persist(path).map_err(|error| status(error.error))?;
+        let complete = *written == total;
+        appended.map_err(|error| self.failed(error))?;
+        if complete && let (Some((_, file, _)), Some(path)) = (self.writing.take(), self.path(name)) {
+            file.persist(path).map_err(|error| self.failed(error.error))?;
         }
         Ok(())
+    }
+
+    /// Why the last artefact is not kept.
+    pub fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    fn failed(&mut self, error: io::Error) -> Status {
+        self.writing = None;
+        let status = status(io::Error::from(error.kind()));
+        self.failure = Some(error);
+        status
+    }
+
+    fn new_file(&self) -> Result<io::Result<tempfile::NamedTempFile>, Status> {
+        let folder = self.folder.as_ref().ok_or(Status::Unsupported)?;
+        Ok(fs::create_dir_all(folder).and_then(|()| tempfile::NamedTempFile::new_in(folder)))
     }
 
     fn path(&self, name: &[u8; 32]) -> Option<PathBuf> {
@@ -67,7 +84,7 @@ impl Cache {
     }
 }
 
-fn status(error: std::io::Error) -> Status {
+fn status(error: io::Error) -> Status {
     match error.kind() {
         ErrorKind::NotFound => Status::NotFound,
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Status::Exhausted,

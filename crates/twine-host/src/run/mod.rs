@@ -14,7 +14,7 @@ mod stores;
 mod thread;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use twine_abi::calls::{Outcome, Stage, StartPhase};
@@ -74,6 +74,8 @@ pub struct Report {
     pub end: End,
     /// Counts and times.
     pub stats: Stats,
+    /// Why the compiled module was not kept in the cache, where it was to be.
+    pub not_cached: Option<String>,
 }
 
 /// How a run ended.
@@ -111,5 +113,10 @@ pub fn run(enclave: &Arc<dyn Enclave>, job: Job) -> Report {
         None => left
             .unwrap_or_else(|| End::Broken("the enclave left without saying how the run ended".to_owned())),
     };
-    Report { end, stats: shared.stats(started.elapsed()) }
+    let not_cached = shared.cache.lock().unwrap_or_else(PoisonError::into_inner).take_failure();
+    Report {
+        end,
+        stats: shared.stats(started.elapsed()),
+        not_cached: not_cached.map(|error| error.to_string()),
+    }
 }

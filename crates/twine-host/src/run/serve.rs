@@ -1,6 +1,6 @@
 //! The host calls, served.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -160,7 +160,11 @@ impl Server for Service {
                 return done();
             }
         };
-        out.write_all(data).and_then(|()| out.flush()).map_err(|_| Status::Io)?;
+        out.write_all(data).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Status::Closed,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Status::Exhausted,
+            _ => Status::Io,
+        })?;
         done()
     }
 

@@ -82,7 +82,8 @@ fn input_is_read_once_per_call() {
 
 #[test]
 fn failures_are_told() {
-    for (error, errno) in [(StreamError::Closed, PIPE), (StreamError::Failed, IO)] {
+    for (error, errno) in [(StreamError::Closed, PIPE), (StreamError::Full, NOSPC), (StreamError::Failed, IO)]
+    {
         let mut guest = Guest::new();
         guest.host.with(|host| host.output_fails = Some(error));
         assert_eq!(guest.write(2, b"x"), Err(errno));

@@ -19,7 +19,8 @@ pub use resolve::Resolved;
 pub use schema::json_schema;
 pub use tables::{
     ClockWord, DEFAULT_ARG0, DeliveryTable, EnvEntry, EnvTable, FreshnessWord, HostTable, IdentityTable,
-    KeyWord, LimitsTable, Manifest, MountKind, MountTable, NetworkTable, Size, StdioTable, WorkloadTable,
+    KeyWord, LimitsTable, Manifest, MountKind, MountTable, NetworkTable, Size, StdioTable,
+    UnknownImportsWord, WorkloadTable,
 };
 /// A value of the manifest, as [`Config::set`] takes it.
 pub use toml::Value;

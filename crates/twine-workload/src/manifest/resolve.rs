@@ -9,11 +9,11 @@ use std::{
 
 use super::{
     ClockWord, EnvEntry, FileError, FileErrorKind, FreshnessWord, IdentityTable, KeyWord, LimitsTable,
-    Manifest, MountKind, MountTable, NetworkTable, WorkloadTable,
+    Manifest, MountKind, MountTable, NetworkTable, UnknownImportsWord, WorkloadTable,
 };
 use crate::{
     Candidate, Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile,
-    Mount, MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload, sha256,
+    Mount, MountSource, NetworkAction, NetworkRule, Sha256, Stdio, UnknownImports, Workload, sha256,
 };
 
 /// A workload, and what the host needs to run it.
@@ -75,6 +75,10 @@ impl Manifest {
         };
         workload.diagnostics = table.diagnostics;
         workload.delivery = delivery(table, &workload)?;
+        workload.unknown_imports = match table.unknown_imports {
+            UnknownImportsWord::Refuse => None,
+            UnknownImportsWord::Trap => Some(UnknownImports::Trap),
+        };
         workload.to_bytes().map_err(rule_broken)?;
         let signature = self.host.signature.as_ref().map(|path| read(&base.join(path), "host.signature"));
         let timeout = self.host.timeout.as_deref().map(|text| {

@@ -54,6 +54,8 @@ pub struct WorkloadTable {
     /// Who delivers code and secrets after attestation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delivery: Vec<DeliveryTable>,
+    /// What becomes of imports that nobody provides.
+    pub unknown_imports: UnknownImportsWord,
 }
 
 impl Default for WorkloadTable {
@@ -70,6 +72,7 @@ impl Default for WorkloadTable {
             clock: ClockWord::Host,
             diagnostics: true,
             delivery: Vec::new(),
+            unknown_imports: UnknownImportsWord::Refuse,
         }
     }
 }
@@ -306,6 +309,16 @@ pub enum ClockWord {
     Host,
     /// None.
     Denied,
+}
+
+/// What becomes of imports that nobody provides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownImportsWord {
+    /// The module is refused.
+    Refuse,
+    /// Functions that trap when they are called.
+    Trap,
 }
 
 /// What the host may choose. Paths are relative to the manifest's directory.

@@ -70,6 +70,7 @@ pub fn full() -> Workload {
             deliverer("bank-a", [8; 32], &["TOKEN"], &["/secrets/a.b", "/secrets/a/b"], &[]),
             Deliverer { output: true, ..deliverer("bank-b", owner_key(), &[], &[], &["vault"]) },
         ]),
+        unknown_imports: None,
         ..minimal()
     }
 }

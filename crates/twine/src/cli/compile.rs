@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use twine::exit::{self, Source};
+use twine::exit::{self, Code, Source};
 use twine::{Io, StartPhase};
 
 use super::enclave::{Enclave, Identity};
 use super::failure::Failure;
 use super::output::{Output, Status, note};
 use super::progress::Progress;
-use super::run::explain;
+use super::run::{explain, not_cached};
 use super::stats::Statistics;
 use super::workload::Workload;
 
@@ -49,6 +49,9 @@ impl Options {
         let message = explain(&report, &program);
         if let Some(message) = &message {
             note(message);
+        }
+        if not_cached(&report) {
+            return Ok(Code::Io.into());
         }
         // Nothing of the program ran: what is not the end of compiling is the runtime's.
         let (source, code) = exit::of_end(&report.end);

@@ -55,9 +55,13 @@ impl Enclave {
     /// The runner, after saying what about it is not secure.
     pub fn runner(&self) -> Result<Runner, Failure> {
         let image = self.files.open(self.debug)?;
-        let runner = Runner::with(self.tee, image, &Folders::of_user()?)?;
+        let folders = Folders::of_user()?;
+        let runner = match self.no_cache {
+            true => Runner::without_cache(self.tee, image, &folders),
+            false => Runner::with(self.tee, image, &folders),
+        }?;
         insecurities(&runner).iter().for_each(note);
-        Ok(if self.no_cache { runner.without_cache() } else { runner })
+        Ok(runner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per verb, each with its options and an `execute`.
 
 mod compile;
+mod completions;
 mod config;
 mod delivery;
 mod deploy;
@@ -21,7 +22,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use twine::exit::Code;
 
 use failure::Failure;
@@ -73,6 +74,8 @@ enum Verb {
     /// Check and explain manifests
     #[command(subcommand)]
     Config(config::Options),
+    /// Print the completions of a shell, for a file that it reads
+    Completions(completions::Options),
 }
 
 /// Parses, executes, and turns what happened into an exit code.
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Verb::Deploy(options) => (deploy::SCHEMA, options.execute(&output)),
         Verb::Keys(options) => (keys::SCHEMA, options.execute(&output)),
         Verb::Config(options) => (config::SCHEMA, options.execute(&output)),
+        Verb::Completions(options) => return options.execute(&mut Cli::command()),
     };
     result.unwrap_or_else(|failure: Failure| {
         output.failure(schema, &failure);

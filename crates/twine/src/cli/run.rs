@@ -141,6 +141,7 @@ impl Options {
         if let Some(message) = &message {
             note(message);
         }
+        not_cached(&report);
         let stats = self.stats.then(|| Statistics::new(&report.stats, load));
         if let Some(stats) = &stats
             && !output.is_json()
@@ -177,7 +178,7 @@ pub fn explain_end(end: &End, fuel: Option<u64>, timeout: Option<Duration>) -> O
                 format!("the program used up its fuel{fuel}; raise --fuel if it needs more: {message}")
             }
             Outcome::Stopped => stopped(),
-            Outcome::BadModule => message.clone(),
+            Outcome::BadModule | Outcome::NotWritten => message.clone(),
             Outcome::Refused => format!("the enclave refused: {message}"),
             Outcome::Failed => format!("the enclave failed: {message}"),
         },
@@ -190,6 +191,17 @@ pub fn explain_end(end: &End, fuel: Option<u64>, timeout: Option<Duration>) -> O
             format!("the enclave cannot go on: {message}; this is a mistake in twine: report it")
         }
     })
+}
+
+/// Says why the next run will compile again.
+pub fn not_cached(report: &Report) -> bool {
+    if let Some(why) = &report.not_cached {
+        note(format_args!(
+            "the compiled module was not kept: {why}; make room in the cache folder or make it writable, or name another \
+             place with XDG_CACHE_HOME"
+        ));
+    }
+    report.not_cached.is_some()
 }
 
 impl fmt::Display for Data {

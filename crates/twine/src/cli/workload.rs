@@ -37,6 +37,9 @@ pub struct Workload {
     /// Table elements that the program may have
     #[arg(long, value_name = "N")]
     max_table_elements: Option<u64>,
+    /// Run a module whose imports are not all provided: the others trap when they are called
+    #[arg(long)]
+    unknown_imports_trap: bool,
     /// The module (.wasm, or .wat in text form), and the program's own arguments
     #[arg(value_name = "MODULE [ARGS]", trailing_var_arg = true)]
     module_and_args: Vec<String>,
@@ -98,6 +101,10 @@ impl Workload {
         limit("fuel", "--fuel", self.fuel);
         limit("memory", "--max-memory", self.max_memory);
         limit("table_elements", "--max-table-elements", self.max_table_elements);
+        if self.unknown_imports_trap {
+            let origin = Origin::Flag("--unknown-imports-trap".to_owned());
+            config.set(&["workload", "unknown_imports"], "trap", origin);
+        }
         if let Some(timeout) = &self.timeout {
             config.set(&["host", "timeout"], timeout.as_str(), Origin::Flag("--timeout".to_owned()));
         }
