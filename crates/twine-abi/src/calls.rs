@@ -309,6 +309,11 @@ calls! {
     /// Ends the connection. The request's bytes say to a person why it brought nothing; none: it did.
     45 PeerClose as peer_close { /// Handle.
         peer } => PeerCloseReply {}
+    /// Asks for collateral for a peer's quote, the request's bytes, as JSON. Whatever comes back is verified like any.
+    50 Collateral as collateral { /// First byte.
+        offset, /// Most bytes of the answer.
+        max } => CollateralReply { /// Size of the whole.
+        total }
 }
 
 /// Most bytes of a quote.

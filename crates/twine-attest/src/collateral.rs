@@ -3,6 +3,7 @@
 use dcap_qvl::QuoteCollateralV3;
 use der::Decode;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use x509_cert::{Certificate, certificate::Rfc5280, crl::CertificateList};
 
 use crate::{Malformed, chain};
@@ -15,6 +16,25 @@ pub struct Collateral {
     pub(crate) parts: QuoteCollateralV3,
     pub(crate) tcb_info: Head,
     window: Vec<Validity>,
+}
+
+/// What a PCS or PCCS answers, version 4 of its API: bodies as they came, issuer chains (headers, percent-decoded) as PEM.
+#[derive(Clone, Copy, Debug)]
+pub struct PcsAnswers<'a> {
+    /// `tcb`.
+    pub tcb_info: &'a [u8],
+    /// Its header `TCB-Info-Issuer-Chain`.
+    pub tcb_info_issuer_chain: &'a str,
+    /// `qe/identity`.
+    pub qe_identity: &'a [u8],
+    /// Its header `SGX-Enclave-Identity-Issuer-Chain`.
+    pub qe_identity_issuer_chain: &'a str,
+    /// `pckcrl`: DER, PEM or hex.
+    pub pck_crl: &'a [u8],
+    /// Its header `SGX-PCK-CRL-Issuer-Chain`.
+    pub pck_crl_issuer_chain: &'a str,
+    /// `rootcacrl`, or what the root certificate names as its CRL: DER, PEM or hex.
+    pub root_ca_crl: &'a [u8],
 }
 
 /// From when to when a part may be used, in seconds since 1970.
@@ -67,6 +87,37 @@ impl Collateral {
         Ok(Self { parts, tcb_info, window })
     }
 
+    /// Puts together what a PCS or a cache of it (PCCS) answers.
+    pub fn from_pcs(answers: &PcsAnswers<'_>) -> Result<Self, Malformed> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Signed<'a> {
+            #[serde(borrow, alias = "enclaveIdentity")]
+            tcb_info: &'a RawValue,
+            signature: String,
+        }
+        // The signature is over the very bytes of the inner object.
+        let signed = |body, what| -> Result<(String, Vec<u8>), Malformed> {
+            let Signed { tcb_info, signature } =
+                serde_json::from_slice(body).map_err(|e| Malformed::new(what, e))?;
+            Ok((tcb_info.get().to_owned(), from_hex(signature.as_bytes(), what)?))
+        };
+        let (tcb_info, tcb_info_signature) = signed(answers.tcb_info, "collateral's TCB info")?;
+        let (qe_identity, qe_identity_signature) = signed(answers.qe_identity, "collateral's QE identity")?;
+        Self::new(QuoteCollateralV3 {
+            pck_crl_issuer_chain: answers.pck_crl_issuer_chain.to_owned(),
+            root_ca_crl: crl_der(answers.root_ca_crl, "root CA CRL")?,
+            pck_crl: crl_der(answers.pck_crl, "PCK CRL")?,
+            tcb_info_issuer_chain: answers.tcb_info_issuer_chain.to_owned(),
+            tcb_info,
+            tcb_info_signature,
+            qe_identity_issuer_chain: answers.qe_identity_issuer_chain.to_owned(),
+            qe_identity,
+            qe_identity_signature,
+            pck_certificate_chain: None,
+        })
+    }
+
     /// The JSON object that [`Collateral::from_json`] reads.
     pub fn to_json(&self) -> String {
         // Strings and byte strings always print.
@@ -100,6 +151,20 @@ impl Head {
         let (from, until) = (seconds(&self.issue_date)?, seconds(&self.next_update)?);
         Ok(Validity { part, from, until, periodic: true })
     }
+}
+
+/// A revocation list in the three spellings that services use.
+fn crl_der(bytes: &[u8], part: &'static str) -> Result<Vec<u8>, Malformed> {
+    match bytes {
+        // The tag of a SEQUENCE; hex of it starts with another digit.
+        [0x30, ..] => Ok(bytes.to_vec()),
+        [b'-', ..] => pem::parse(bytes).map(pem::Pem::into_contents).map_err(|e| Malformed::new(part, e)),
+        _ => from_hex(bytes, part),
+    }
+}
+
+fn from_hex(text: &[u8], part: &'static str) -> Result<Vec<u8>, Malformed> {
+    hex::decode(text.trim_ascii()).map_err(|e| Malformed::new(part, e))
 }
 
 fn crl(der: &[u8], part: &'static str) -> Result<Validity, Malformed> {

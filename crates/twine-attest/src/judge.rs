@@ -4,7 +4,9 @@ use serde::Serialize;
 use twine_sgx::AttributesFlags;
 
 use crate::{
-    Collateral, Expected, Policy, PolicyMatched, Quote, QuoteVerified, Root, Verifier, VerifyError,
+    Collateral, Expected, Malformed, Policy, PolicyMatched, Quote, QuoteVerified, Root, Verifier,
+    VerifyError,
+    claims::AnyClaims,
     verify::{hex, rfc3339},
 };
 
@@ -77,9 +79,19 @@ pub struct Judgement {
     pub checks: Vec<Check>,
     /// What the quote says, if it is authentic.
     pub evidence: Option<Summary>,
+    /// What the claims say, if an authentic quote binds them.
+    pub claims: Option<ClaimsSummary>,
     /// The evidence as a type to act on; only if accepted.
     #[serde(skip)]
     pub matched: Option<PolicyMatched>,
+}
+
+impl Judgement {
+    /// Of what has not even the form of evidence: the check `id` says so.
+    pub fn malformed(id: &'static str, error: Malformed) -> Self {
+        let checks = vec![Check::new(id, false, error.to_string())];
+        Self { verdict: Verdict::Malformed, checks, evidence: None, claims: None, matched: None }
+    }
 }
 
 /// What an authentic quote says; digests in hex, times in RFC 3339.
@@ -119,17 +131,50 @@ pub struct Summary {
     pub verified_at: String,
 }
 
+/// What bound claims say; bytes in hex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClaimsSummary {
+    /// `session`: a channel that ends in the runtime; `program`: the program's own data.
+    pub kind: &'static str,
+    /// SHA-256 of the session's public key.
+    pub key_hash: Option<String>,
+    /// The program's data.
+    pub data: Option<String>,
+    /// The nonce.
+    pub nonce: Option<String>,
+    /// Digest of the workload.
+    pub workload: Option<String>,
+}
+
+impl ClaimsSummary {
+    fn of(claims: &AnyClaims) -> Self {
+        let (kind, key_hash, data) = match claims {
+            AnyClaims::Session(claims) => ("session", Some(hex(&claims.key_hash)), None),
+            AnyClaims::Program(claims) => ("program", None, Some(hex(&claims.data))),
+        };
+        let workload = claims.workload().map(|digest| digest.to_string());
+        Self { kind, key_hash, data, nonce: claims.nonce().map(hex), workload }
+    }
+}
+
 /// Parses, verifies and appraises.
 pub fn judge(inputs: Inputs<'_>) -> Judgement {
     let mut checks = Vec::new();
     match steps(inputs, &mut checks) {
         Ok((summary, matched)) => {
             let verdict = if matched.is_some() { Verdict::Accepted } else { Verdict::Refused };
-            Judgement { verdict, checks, evidence: Some(summary), matched }
+            let bound = inputs
+                .expected
+                .claims
+                .as_ref()
+                .filter(|_| checks.iter().any(|check| check.id == "evidence.claims" && check.pass));
+            let claims = bound.and_then(|bytes| AnyClaims::from_bytes(bytes).ok());
+            let claims = claims.as_ref().map(ClaimsSummary::of);
+            Judgement { verdict, checks, evidence: Some(summary), claims, matched }
         }
         Err((verdict, failed)) => {
             checks.push(failed);
-            Judgement { verdict, checks, evidence: None, matched: None }
+            Judgement { verdict, checks, evidence: None, claims: None, matched: None }
         }
     }
 }
@@ -138,8 +183,7 @@ fn steps(
     inputs: Inputs<'_>,
     checks: &mut Vec<Check>,
 ) -> Result<(Summary, Option<PolicyMatched>), (Verdict, Check)> {
-    let malformed =
-        |id| move |e: crate::Malformed| (Verdict::Malformed, Check::new(id, false, e.to_string()));
+    let malformed = |id| move |e: Malformed| (Verdict::Malformed, Check::new(id, false, e.to_string()));
     let quote = Quote::parse(inputs.quote).map_err(malformed("quote.format"))?;
     checks.push(Check::new("quote.format", true, "version 3, SGX, ECDSA P-256"));
     let text = inputs.collateral.ok_or_else(|| {

@@ -26,6 +26,8 @@ pub mod claims;
 mod collateral;
 pub mod delivery;
 #[cfg(feature = "verify")]
+mod ear;
+#[cfg(feature = "verify")]
 mod judge;
 mod malformed;
 #[cfg(feature = "verify")]
@@ -47,12 +49,12 @@ pub use twine_sgx::Report;
 
 #[cfg(feature = "verify")]
 pub use self::{
-    collateral::Collateral,
-    judge::{Check, Inputs, Judgement, Summary, Verdict, judge},
+    collateral::{Collateral, PcsAnswers},
+    judge::{Check, ClaimsSummary, Inputs, Judgement, Summary, Verdict, judge},
     policy::{
         EnclaveTable, EvidenceTable, Expected, ImageRule, OwnerRule, PlatformTable, Policy, PolicyMatched,
         SignerRule, WorkloadTable, json_schema,
     },
-    quote::Quote,
+    quote::{ClaimedPlatform, Quote},
     verify::{QuoteVerified, Root, Verifier, VerifyError},
 };

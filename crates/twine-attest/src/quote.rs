@@ -1,6 +1,9 @@
 //! Quotes of version 3: structure only, nothing believed.
 
-use dcap_qvl::verify::{AuthData, Quote as Parsed};
+use dcap_qvl::{
+    intel,
+    verify::{AuthData, Quote as Parsed},
+};
 use twine_sgx::{REPORT_BODY_SIZE, REPORT_SIZE, Report, report_from_bytes};
 
 use crate::{Malformed, chain};
@@ -9,6 +12,15 @@ use crate::{Malformed, chain};
 const HEADER: usize = 48;
 /// Certification data that is the PCK certificate and the chain above it, as PEM.
 const PCK_CERT_CHAIN: u16 = 5;
+
+/// The model of a platform and who certifies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimedPlatform {
+    /// FMSPC.
+    pub fmspc: [u8; 6],
+    /// `processor` or `platform`.
+    pub ca: &'static str,
+}
 
 /// A quote of version 3 over an SGX report with an ECDSA P-256 attestation key. Nothing in it is verified.
 #[derive(Clone, Debug)]
@@ -72,6 +84,17 @@ impl Quote {
     /// Decisions take the one in [`crate::QuoteVerified`].
     pub fn claimed_report(&self) -> &Report {
         &self.report
+    }
+
+    /// What services ask for to find the quote's collateral, as its PCK certificate claims it.
+    pub fn platform(&self) -> Result<ClaimedPlatform, Malformed> {
+        fn malformed(e: impl core::fmt::Display) -> Malformed {
+            Malformed::new("quote's PCK certificate", format!("{e:#}"))
+        }
+        let leaf = self.pck_chain.first().map(Vec::as_slice).unwrap_or_default();
+        let fmspc = intel::parse_pck_extension(leaf).map_err(malformed)?.fmspc;
+        let ca = intel::pck_ca(leaf).map_err(malformed)?.as_id_str();
+        Ok(ClaimedPlatform { fmspc, ca })
     }
 
     /// The PCK certificate, its issuer and the root, as DER.

@@ -5,7 +5,7 @@ mod common;
 use common::{Random, SAMPLE_TIME, package_file, policy, sample, sample_policy};
 use serde_json::Value;
 use twine_attest::{
-    Collateral, Expected, Inputs, Judgement, Quote, Root, Verdict, Verifier, VerifyError, judge,
+    Collateral, Expected, Inputs, Judgement, PcsAnswers, Quote, Root, Verdict, Verifier, VerifyError, judge,
 };
 use twine_sgx::AttributesFlags;
 
@@ -126,6 +126,49 @@ fn what_is_cut_or_longer_is_malformed() {
     assert_eq!((judgement.verdict, failed(&judgement)), (Verdict::Malformed, vec!["quote.format"]));
     let judgement = judged(&quote, Some(b"{}"), &sample_policy(), SAMPLE_TIME);
     assert_eq!((judgement.verdict, failed(&judgement)), (Verdict::Malformed, vec!["collateral.format"]));
+}
+
+/// The sample's collateral in the form of the service's answers: the signed objects inside their envelopes, revocation lists
+/// in each spelling.
+#[test]
+fn collateral_comes_as_the_service_answers_too() {
+    let (quote, collateral) = sample();
+    let fields: Value = serde_json::from_slice(&collateral).unwrap();
+    let text = |name: &str| fields[name].as_str().unwrap();
+    let envelope = |member: &str, object: &str, signature: &str| {
+        format!("{{\"{member}\":{},\"signature\":\"{}\"}}", text(object), text(signature))
+    };
+    let tcb_info = envelope("tcbInfo", "tcb_info", "tcb_info_signature");
+    let qe_identity = envelope("enclaveIdentity", "qe_identity", "qe_identity_signature");
+    let quote = Quote::parse(&quote).unwrap();
+    let pck_crl = text("pck_crl").as_bytes();
+    let der: Vec<u8> = pck_crl
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
+    let pem = pem::encode(&pem::Pem::new("X509 CRL", der.clone()));
+    for pck_crl in [pck_crl, &der, pem.as_bytes()] {
+        let answers = PcsAnswers {
+            tcb_info: tcb_info.as_bytes(),
+            tcb_info_issuer_chain: text("tcb_info_issuer_chain"),
+            qe_identity: qe_identity.as_bytes(),
+            qe_identity_issuer_chain: text("qe_identity_issuer_chain"),
+            pck_crl,
+            pck_crl_issuer_chain: text("pck_crl_issuer_chain"),
+            root_ca_crl: text("root_ca_crl").as_bytes(),
+        };
+        let collateral = Collateral::from_pcs(&answers).unwrap();
+        let verified = Verifier::new().verify(&quote, &collateral, SAMPLE_TIME).unwrap();
+        assert_eq!(verified.advisories(), ["INTEL-SA-00289", "INTEL-SA-00615"]);
+        let cut = PcsAnswers { tcb_info: &answers.tcb_info[..answers.tcb_info.len() - 1], ..answers };
+        assert!(Collateral::from_pcs(&cut).unwrap_err().to_string().contains("TCB info"));
+    }
+    // What to ask for is in the PCK certificate.
+    let platform = quote.platform().unwrap();
+    assert!(
+        text("tcb_info").contains(&format!("\"fmspc\":\"{}\"", common::hex(&platform.fmspc).to_uppercase()))
+    );
+    assert!(["processor", "platform"].contains(&platform.ca));
 }
 
 #[test]

@@ -29,4 +29,5 @@ pub use end::{Exit, Fault, Stopped};
 pub use errno::Errno;
 pub use host::{Clock, Output, Random, Stdin, StreamError, Waiter, Woken};
 pub use linker::{MODULE, add_to_linker};
+pub use memory::GuestMemory;
 pub use trace::{Argument, TracedCall, TracedOutcome};

@@ -5,16 +5,18 @@ use crate::end::Fault;
 use crate::errno::Errno;
 
 /// The caller's linear memory for the length of one call.
-pub(crate) struct GuestMemory<'a>(&'a mut [u8]);
+pub struct GuestMemory<'a>(&'a mut [u8]);
 
 type Checked<T> = Result<T, Fault>;
 
 impl<'a> GuestMemory<'a> {
-    pub(crate) fn new(bytes: &'a mut [u8]) -> Self {
+    /// Of all bytes of a memory.
+    pub fn new(bytes: &'a mut [u8]) -> Self {
         GuestMemory(bytes)
     }
 
-    pub(crate) fn bytes(&self, address: u32, len: u32) -> Checked<&[u8]> {
+    /// The bytes of a pointer and a length.
+    pub fn bytes(&self, address: u32, len: u32) -> Checked<&[u8]> {
         let start = address as usize;
         let end = start.checked_add(len as usize);
         end.and_then(|end| self.0.get(start..end)).ok_or(Fault::OutOfBounds { address, len: len.into() })
@@ -56,7 +58,8 @@ impl<'a> GuestMemory<'a> {
         self.write(address, value.to_le_bytes())
     }
 
-    pub(crate) fn write_bytes(&mut self, address: u32, value: &[u8]) -> Checked<()> {
+    /// Copies `value` to a pointer, whole or not at all.
+    pub fn write_bytes(&mut self, address: u32, value: &[u8]) -> Checked<()> {
         let len = value.len();
         let start = address as usize;
         let target = start.checked_add(len).and_then(|end| self.0.get_mut(start..end));

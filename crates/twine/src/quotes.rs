@@ -1,8 +1,9 @@
 //! The simulated platform's quoting side.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use twine_attest::sim::QuotingEnclave;
+use twine_attest::sim::{self, QuotingEnclave};
 use twine_host::quote::{QuoteError, QuoteProvider};
 use twine_host::sim::Processor;
 
@@ -28,6 +29,15 @@ impl QuoteProvider for SimulatedQuotes {
     fn quote(&self, report: &[u8; 432]) -> Result<Vec<u8>, QuoteError> {
         self.enclave
             .quote(report, |target, keyid| self.processor.report_key(target, keyid))
+            .map_err(|error| QuoteError(error.to_string()))
+    }
+
+    /// The simulated service's, issued now: what anybody could sign.
+    fn collateral(&self, _: &[u8]) -> Result<Vec<u8>, QuoteError> {
+        // A clock before 1970 is no time at which collateral is valid.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        sim::collateral(now, sim::BASE_CPUSVN)
+            .map(|collateral| collateral.to_json().into_bytes())
             .map_err(|error| QuoteError(error.to_string()))
     }
 }

@@ -1,65 +1,18 @@
 //! `twine verify` as a transcript: what a relying party types, sees, and gets as exit code.
 
+mod common;
+
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 
+use common::evidence::{AT, AT_SECONDS, Quoted, VERIFY, folder, twine};
 use serde_json::Value;
-use twine_attest::sim::{self, QuotingEnclave};
-use twine_host::sim::{Fuse, Processor};
-use twine_sgx::{Attributes, AttributesFlags, REPORT_SIZE, report_from_bytes, report_to_bytes};
-
-const AT: &str = "2026-06-01T00:00:00Z";
-const AT_SECONDS: u64 = 1_780_272_000;
-
-/// A folder with `quote`, `policy.toml` and `collateral.json` of a simulated enclave.
-fn evidence(debug: bool) -> tempfile::TempDir {
-    let processor = Processor::new(Fuse::random().unwrap()).unwrap();
-    let enclave = QuotingEnclave::new(processor.cpusvn(), &processor.platform_secret(b"provisioning"));
-    let mut report = report_from_bytes(&[0; REPORT_SIZE]);
-    report.cpusvn = processor.cpusvn();
-    report.mrenclave = [0xE1; 32];
-    report.mrsigner = [0x51; 32];
-    report.configid = [0xC0; 64];
-    report.reportdata = [0xDA; 64];
-    let mut flags = AttributesFlags::INIT | AttributesFlags::MODE64BIT | AttributesFlags::KSS;
-    flags.set(AttributesFlags::DEBUG, debug);
-    report.attributes = Attributes { flags, xfrm: 7 };
-    processor.sign_report(&mut report, &enclave.target());
-    let quote = enclave
-        .quote(&report_to_bytes(&report), |target, keyid| processor.report_key(target, keyid))
-        .unwrap();
-
-    let folder = tempfile::tempdir().unwrap();
-    let policy = format!(
-        "version = 1\n[[enclave.image]]\nmrenclave = \"{}\"\nmrsigner = \"{}\"\n[workload]\ndigest = [\"{}\"]\n",
-        "e1".repeat(32),
-        "51".repeat(32),
-        "c0".repeat(64)
-    );
-    let collateral = sim::collateral(AT_SECONDS, sim::BASE_CPUSVN).unwrap().to_json();
-    fs::write(folder.path().join("quote"), quote).unwrap();
-    fs::write(folder.path().join("policy.toml"), policy).unwrap();
-    fs::write(folder.path().join("collateral.json"), collateral).unwrap();
-    folder
-}
-
-fn twine(folder: &Path, arguments: &str) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_twine"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
-
-const VERIFY: &str =
-    "verify quote --policy policy.toml --collateral collateral.json --at 2026-06-01T00:00:00Z";
+use twine_attest::claims::{Claims, ProgramClaims, report_data};
+use twine_attest::ratls::Evidence;
+use twine_workload::Digest;
 
 #[test]
 fn accepted_evidence() {
-    let folder = evidence(false);
+    let folder = folder(false);
     let (code, stdout, stderr) = twine(folder.path(), &format!("{VERIFY} --allow-simulation"));
     assert_eq!(
         (code, stderr.as_str()),
@@ -86,7 +39,7 @@ fn accepted_evidence() {
 
 #[test]
 fn json_is_one_object_with_every_check() {
-    let folder = evidence(true);
+    let folder = folder(true);
     let (code, stdout, _) = twine(folder.path(), &format!("{VERIFY} --allow-simulation --json"));
     let object: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(code, 1);
@@ -104,7 +57,7 @@ fn json_is_one_object_with_every_check() {
 
 #[test]
 fn each_verdict_has_its_exit_code() {
-    let folder = evidence(false);
+    let folder = folder(false);
     let code = |arguments: &str| twine(folder.path(), arguments).0;
     let without = VERIFY.replace(" --collateral collateral.json", "");
     assert_eq!(code(&format!("{VERIFY} --allow-simulation")), 0);
@@ -129,11 +82,74 @@ fn each_verdict_has_its_exit_code() {
 
 #[test]
 fn a_policy_can_be_met_by_a_manifests_workload_only() {
-    let folder = evidence(false);
+    let folder = folder(false);
     fs::write(folder.path().join("app.wasm"), b"\0asm\x01\0\0\0").unwrap();
     fs::write(folder.path().join("twine.toml"), "version = 1\n[host]\nmodule = \"app.wasm\"\n").unwrap();
     let (code, stdout, _) =
         twine(folder.path(), &format!("{VERIFY} --allow-simulation --manifest twine.toml"));
     assert_eq!(code, 1);
     assert!(stdout.contains("FAIL workload.expected "), "{stdout}");
+}
+
+/// A program's evidence (`twine_tee_v1`) is one file; its data is shown when it is bound.
+#[test]
+fn a_programs_evidence() {
+    let folder = folder(false);
+    let claims = ProgramClaims {
+        data: b"result: 42\n".to_vec(),
+        nonce: Some(b"n1".to_vec()),
+        workload: Digest([7; 64]),
+    };
+    let claims = claims.to_bytes();
+    let quote = Quoted { debug: false, report_data: report_data(&claims) }.quote();
+    let write =
+        |name: &str, evidence: &Evidence| fs::write(folder.path().join(name), evidence.to_bytes()).unwrap();
+    write("evidence", &Evidence { quote: quote.clone(), claims });
+    let verify = format!("{} --allow-simulation", VERIFY.replace("verify quote", "verify evidence"));
+    let (code, stdout, stderr) = twine(folder.path(), &format!("{verify} --nonce 6e31"));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains("     program says             result: 42\\n\n"), "{stdout}");
+    let (_, stdout, _) = twine(folder.path(), &format!("{verify} --json"));
+    let claims = serde_json::from_str::<Value>(&stdout).unwrap()["data"]["claims"].clone();
+    assert_eq!((&claims["kind"], &claims["nonce"]), (&"program".into(), &"6e31".into()));
+    assert_eq!(claims["data"], hex::encode("result: 42\n"));
+    let (code, stdout, _) = twine(folder.path(), &format!("{verify} --nonce 6e32"));
+    assert!(code == 1 && stdout.contains("FAIL evidence.nonce"), "{stdout}");
+    // Other data beside the quote: nothing of it is shown.
+    let forged = ProgramClaims { data: b"result: 43".to_vec(), nonce: None, workload: Digest([7; 64]) };
+    write("evidence", &Evidence { quote: quote.clone(), claims: forged.to_bytes() });
+    let (code, stdout, _) = twine(folder.path(), &verify);
+    assert!(
+        code == 1 && stdout.contains("FAIL evidence.claims") && !stdout.contains("program says"),
+        "{stdout}"
+    );
+    // A session's claims and a program's at once are neither.
+    let session = Claims { key_hash: [0; 32], nonce: None, workload: None }.to_bytes();
+    let both = [&[0xA2][..], &session[1..], &forged.to_bytes()[1 + 15 + 66..]].concat();
+    write("evidence", &Evidence { quote, claims: both });
+    assert_eq!(twine(folder.path(), &verify).0, 1);
+    // Claims stand in the file: others beside it are a mistake.
+    assert_eq!(twine(folder.path(), &format!("{verify} --claims evidence")).0, 64);
+    fs::write(folder.path().join("evidence"), [0xD9, 0xEA, 0x60, 0x82, 0x41]).unwrap();
+    let (code, stdout, _) = twine(folder.path(), &verify);
+    assert!(code == 2 && stdout.contains("FAIL evidence.format"), "{stdout}");
+}
+
+/// The result in the terms of the IETF (draft-ietf-rats-ear), for who reads attestation results already.
+#[test]
+fn the_result_as_an_ear() {
+    let folder = folder(false);
+    let (code, stdout, _) = twine(folder.path(), &format!("{VERIFY} --allow-simulation --ear"));
+    let ear: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(code, 0);
+    assert_eq!(ear["eat_profile"], "tag:github.com,2023:veraison/ear");
+    assert_eq!(ear["iat"], AT_SECONDS);
+    let enclave = &ear["submods"]["enclave"];
+    // Simulated: the hardware claim is a warning, and so is the whole.
+    assert_eq!(enclave["ear.status"], "warning");
+    assert_eq!(enclave["ear.trustworthiness-vector"]["executables"], 2);
+    assert_eq!(enclave["ear.trustworthiness-vector"]["hardware"], 32);
+    let (code, stdout, _) = twine(folder.path(), &format!("{VERIFY} --ear"));
+    let ear: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &ear["submods"]["enclave"]["ear.status"]), (1, &"contraindicated".into()));
 }

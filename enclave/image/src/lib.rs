@@ -17,6 +17,7 @@ mod peer;
 mod reader;
 mod request;
 mod streams;
+mod tee;
 mod volume;
 mod world;
 
@@ -81,7 +82,7 @@ fn run(request: &Request) -> End {
     let mut store = twine_runtime::run::store(&engine, state, request.limits());
     let outcome =
         twine_runtime::run(&module, &linker, &mut store, world::classify, || phase(StartPhase::GuestStart));
-    let flushed = store.data_mut().state.flush();
+    let flushed = store.data_mut().state.wasi.flush();
     let committed = volumes.commit();
     // The enclave ends with the run: giving the program's memory back page by page first would only take time.
     core::mem::forget(store);

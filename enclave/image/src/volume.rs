@@ -15,7 +15,7 @@ use std::sync::Arc;
 use ring::hkdf;
 use twine_abi::calls::{Outcome as Code, *};
 use twine_abi::wire::{MAX_PAYLOAD, Status};
-use twine_enclave::identity::{self, SealTo};
+use twine_enclave::identity::{self, SealTo, SealVersions};
 use twine_enclave::{border, clock, random};
 use twine_volume::store::{ReadAt, Store, StoreError, WriteAt};
 use twine_volume::{Clock, Entropy, EntropyFailed, Environment, Error, MasterKey, Options, Volume};
@@ -132,8 +132,9 @@ impl Label {
         let (mut cpusvn, mut key_id) = ([0; 16], [0; 32]);
         cpusvn.copy_from_slice(&self.0[4..20]);
         key_id.copy_from_slice(&self.0[22..]);
-        let to = if self.0[1] == 0 { SealTo::Enclave { isvsvn } } else { SealTo::Signer { isvsvn } };
-        let secret = identity::seal_key(to, cpusvn, configsvn, key_id).map_err(|code| {
+        let to = if self.0[1] == 0 { SealTo::Enclave } else { SealTo::Signer };
+        let versions = SealVersions { isvsvn, configsvn, cpusvn };
+        let secret = identity::seal_key(to, versions, key_id).map_err(|code| {
             format!("the processor refuses its key (EGETKEY error {code}): it belongs to a newer version")
         })?;
         let mut key = [0; 32];

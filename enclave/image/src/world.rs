@@ -9,6 +9,7 @@ use twine_attest::delivery::File;
 use twine_enclave::{border, clock, stop_requested};
 use twine_runtime::Outcome;
 use twine_runtime::run::Guest;
+use twine_tee::TeeCtx;
 use twine_vfs::{FileSystem, MemFs, MemLimits, ReadOnly};
 use twine_volume::Volume;
 use twine_wasi::{Access, Exit, Output, Sources, Stdin, Stopped, WasiCtx, WasiCtxBuilder};
@@ -17,6 +18,7 @@ use wasmtime::{Linker, Module};
 
 use crate::request::Request;
 use crate::streams::{EnclaveClock, EnclaveRandom, HostOutput, HostStdin, HostWaiter, Nothing};
+use crate::tee::ThisEnclave;
 use crate::{End, folder, volume};
 
 /// Inodes of one scratch mount, at most.
@@ -25,11 +27,19 @@ const SCRATCH_INODES: u64 = 1 << 20;
 /// What a program runs in.
 pub struct World {
     /// The functions that it may import.
-    pub linker: Linker<Guest<WasiCtx>>,
+    pub linker: Linker<Guest<State>>,
     /// The state that they work on.
-    pub state: WasiCtx,
+    pub state: State,
     /// What has to be committed in the end.
     pub volumes: Volumes,
+}
+
+/// What the functions that a program imports work on.
+pub struct State {
+    /// WASI's.
+    pub wasi: WasiCtx,
+    /// Those of `twine_tee_v1`.
+    pub tee: TeeCtx,
 }
 
 /// Builds the world of a request.
@@ -37,8 +47,9 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
     let engine = module.engine();
     let failed = |why: String| End(Code::Failed, 0, why);
     let mut linker = Linker::new(engine);
-    twine_wasi::add_to_linker(&mut linker, |guest: &mut Guest<WasiCtx>| &mut guest.state)
-        .map_err(|error| failed(format!("WASI cannot be linked: {error}")))?;
+    twine_wasi::add_to_linker(&mut linker, |guest: &mut Guest<State>| &mut guest.state.wasi)
+        .and_then(|()| twine_tee::add_to_linker(&mut linker, |guest: &mut Guest<State>| &mut guest.state.tee))
+        .map_err(|error| failed(format!("host functions cannot be linked: {error}")))?;
     let workload = request.workload();
     if let Some(UnknownImports::Trap) = workload.unknown_imports {
         linker
@@ -99,9 +110,10 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
         stderr: output(Stream::Stderr, stdio.stderr),
         waiter: Box::new(HostWaiter { stdin: stdio.stdin }),
     };
-    let mut state = builder.build(sources).map_err(|error| failed(error.to_string()))?;
-    state.use_memory_of(module);
-    Ok(World { linker, state, volumes })
+    let mut wasi = builder.build(sources).map_err(|error| failed(error.to_string()))?;
+    wasi.use_memory_of(module);
+    let tee = TeeCtx::new(Box::new(ThisEnclave::of(request)));
+    Ok(World { linker, state: State { wasi, tee }, volumes })
 }
 
 /// A directory in enclave memory with the files that were delivered for it.

@@ -49,42 +49,46 @@ pub(crate) fn check() {
     }
 }
 
-/// What a sealing key depends on, beside CONFIGID, which every key of ours depends on.
+/// Which images get a sealing key, beside CONFIGID, which every key of ours depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SealTo {
-    /// Exactly this image.
-    Enclave {
-        /// As below.
-        isvsvn: u16,
-    },
-    /// Every image of this signer and product with at least `isvsvn`.
-    Signer {
-        /// The security version that the key belongs to; at most the enclave's own.
-        isvsvn: u16,
-    },
+    /// Exactly this one.
+    Enclave,
+    /// Every one of this signer and product.
+    Signer,
 }
 
-/// EGETKEY of the sealing key for `key_id`, the processor's `cpusvn` and the workload's `configsvn` (each at most the
-/// current one).
+/// The security versions that a sealing key belongs to; none above the enclave's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealVersions {
+    /// The image's.
+    pub isvsvn: u16,
+    /// The workload's.
+    pub configsvn: u16,
+    /// The processor's.
+    pub cpusvn: [u8; 16],
+}
+
+/// EGETKEY of the sealing key for `key_id` and these versions.
 ///
 /// # Errors
 /// The leaf's error code (SDM Vol. 3D, EGETKEY): an SVN above one's own, mostly.
-pub fn seal_key(to: SealTo, cpusvn: [u8; 16], configsvn: u16, key_id: [u8; 32]) -> Result<[u8; 16], u32> {
-    let (policy, isvsvn) = match to {
-        SealTo::Enclave { isvsvn } => (Keypolicy::MRENCLAVE | Keypolicy::MRSIGNER, isvsvn),
-        SealTo::Signer { isvsvn } => (Keypolicy::MRSIGNER, isvsvn),
+pub fn seal_key(to: SealTo, versions: SealVersions, key_id: [u8; 32]) -> Result<[u8; 16], u32> {
+    let policy = match to {
+        SealTo::Enclave => Keypolicy::MRENCLAVE | Keypolicy::MRSIGNER,
+        SealTo::Signer => Keypolicy::MRSIGNER,
     };
     key(Keyrequest {
         keyname: Keyname::Seal as u16,
         keypolicy: policy | Keypolicy::CONFIGID,
-        isvsvn,
-        cpusvn,
+        isvsvn: versions.isvsvn,
+        cpusvn: versions.cpusvn,
         // All of ATTRIBUTES and MISCSELECT: they are fixed for this image anyway.
         attributemask: u64::MAX,
         xfrmmask: u64::MAX,
         miscmask: u32::MAX,
         keyid: key_id,
-        configsvn,
+        configsvn: versions.configsvn,
         ..Default::default()
     })
 }

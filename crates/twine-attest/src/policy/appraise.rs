@@ -10,7 +10,7 @@ use twine_workload::{
 use super::tables::{Policy, digits};
 use crate::{
     Check, QuoteVerified, Root,
-    claims::{self, Claims},
+    claims::{self, AnyClaims, Claims, ProgramClaims},
     verify::{hex, rfc3339},
 };
 
@@ -33,7 +33,7 @@ pub struct Expected {
 #[derive(Clone, Debug)]
 pub struct PolicyMatched {
     quote: QuoteVerified,
-    claims: Option<Claims>,
+    claims: Option<AnyClaims>,
 }
 
 impl PolicyMatched {
@@ -42,9 +42,20 @@ impl PolicyMatched {
         &self.quote
     }
 
-    /// The claims that its REPORTDATA binds, if any were expected.
+    /// The session's claims that its REPORTDATA binds, if any were expected.
     pub fn claims(&self) -> Option<&Claims> {
-        self.claims.as_ref()
+        match &self.claims {
+            Some(AnyClaims::Session(claims)) => Some(claims),
+            _ => None,
+        }
+    }
+
+    /// The program's claims that its REPORTDATA binds, if any were expected.
+    pub fn program_claims(&self) -> Option<&ProgramClaims> {
+        match &self.claims {
+            Some(AnyClaims::Program(claims)) => Some(claims),
+            _ => None,
+        }
     }
 }
 
@@ -188,7 +199,7 @@ fn check_expected_workload(report: &Report, workload: &Candidate) -> Check {
 }
 
 /// Claims count only if REPORTDATA binds them.
-fn check_claims(report: &Report, expected: &Expected) -> (Vec<Check>, Option<Claims>) {
+fn check_claims(report: &Report, expected: &Expected) -> (Vec<Check>, Option<AnyClaims>) {
     let Some(bytes) = &expected.claims else {
         let missing = expected.nonce.as_ref().map(|_| {
             Check::new(
@@ -202,7 +213,7 @@ fn check_claims(report: &Report, expected: &Expected) -> (Vec<Check>, Option<Cla
     let bound = report.reportdata == claims::report_data(bytes);
     let detail = if bound { "REPORTDATA is the claims' hash" } else { "REPORTDATA is not the claims' hash" };
     let mut checks = vec![Check::new("evidence.claims", bound, detail)];
-    let claims = match Claims::from_bytes(bytes) {
+    let claims = match AnyClaims::from_bytes(bytes) {
         Ok(claims) => claims,
         Err(e) => {
             checks.push(Check::new("evidence.claims-format", false, e.to_string()));
@@ -210,17 +221,17 @@ fn check_claims(report: &Report, expected: &Expected) -> (Vec<Check>, Option<Cla
         }
     };
     if let Some(nonce) = &expected.nonce {
-        let found = claims.nonce.as_deref().map_or("none".into(), hex);
-        let pass = claims.nonce.as_ref() == Some(nonce);
+        let found = claims.nonce().map_or("none".into(), hex);
+        let pass = claims.nonce() == Some(nonce);
         checks.push(Check::new("evidence.nonce", pass, format!("expected {}, found {found}", hex(nonce))));
     }
     // Under an owner's identity the claims tell which of its workloads runs.
     if let Some(workload) = &expected.workload
-        && !(expected.workload_is_delivered && claims.workload.is_none())
+        && !(expected.workload_is_delivered && claims.workload().is_none())
         && matches!(workload.workload().identity, Identity::Owner { .. })
     {
-        let found = claims.workload.map_or("none".into(), |Digest(digest)| hex(&digest));
-        let pass = claims.workload == Some(workload.digest());
+        let found = claims.workload().map_or("none".into(), |Digest(digest)| hex(&digest));
+        let pass = claims.workload() == Some(workload.digest());
         let detail = format!("expected digest {}, claimed {found}", workload.digest());
         checks.push(Check::new("workload.digest", pass, detail));
     }

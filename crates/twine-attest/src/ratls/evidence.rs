@@ -19,6 +19,9 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// What its bytes start with: the tag. A quote starts otherwise.
+    pub const PREFIX: [u8; 3] = [0xD9, (INTEL_TEE_QUOTE >> 8) as u8, INTEL_TEE_QUOTE as u8];
+
     /// CBOR.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -18,6 +18,9 @@ use super::thread::{self, Shared};
 use crate::backend::{PageError, Perms};
 use crate::quote::QuoteProvider;
 
+/// The last quote that collateral was asked for, and the answer: it goes out in pieces.
+pub type LastCollateral = Option<(Vec<u8>, Vec<u8>)>;
+
 /// Serves one enclave thread.
 pub struct Service(Arc<Shared>);
 
@@ -386,6 +389,22 @@ impl Server for Service {
         let report = data.try_into().map_err(|_| Status::Invalid)?;
         let quote = self.quotes()?.quote(report).map_err(|error| self.complain(&error))?;
         Ok((QuoteReply {}, put(&quote, out)?))
+    }
+
+    fn collateral(
+        &mut self,
+        ask: Collateral,
+        data: &[u8],
+        out: &mut [u8],
+    ) -> Result<(CollateralReply, usize), Status> {
+        let mut last = self.0.collateral.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_none_or(|(quote, _)| quote != data) {
+            let made = self.quotes()?.collateral(data).map_err(|error| self.complain(&error))?;
+            *last = Some((data.to_vec(), made));
+        }
+        let bytes = last.as_ref().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
+        let (total, bytes) = Self::piece(bytes, ask.offset, ask.max, out)?;
+        Ok((CollateralReply { total }, bytes))
     }
 
     fn peer_open(

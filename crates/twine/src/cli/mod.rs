@@ -14,6 +14,7 @@ mod key;
 mod keys;
 mod measure;
 mod output;
+mod pccs;
 mod platform;
 mod progress;
 mod run;

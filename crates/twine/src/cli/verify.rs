@@ -10,10 +10,12 @@ use clap::Args;
 use serde::Serialize;
 use twine::Program;
 use twine::workload::manifest::Config;
+use twine_attest::ratls::Evidence;
 use twine_attest::{Expected, Inputs, Judgement, Policy, Quote, Summary, Verdict, judge, sim};
 
 use super::failure::Failure;
 use super::output::{Output, Status, note};
+use super::pccs::Pccs;
 
 pub const SCHEMA: &str = "twine.verify/1";
 
@@ -21,14 +23,23 @@ pub const SCHEMA: &str = "twine.verify/1";
 #[derive(Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct Options {
-    /// The quote
+    /// The quote, or a program's evidence (docs/guest-api.md), which holds a quote and claims
     quote: PathBuf,
     /// What is accepted (policy.toml, docs/attestation.md)
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     /// Collateral for the quote's platform, as PCCS clients write it (JSON)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "pccs")]
     collateral: Option<PathBuf>,
+    /// Fetch collateral from Intel's service or a cache of it, like https://pccs.example.org:8081
+    #[arg(long, value_name = "URL")]
+    pccs: Option<String>,
+    /// Trust this authority (PEM) for the cache's HTTPS; collateral is signed whoever serves it
+    #[arg(long, value_name = "FILE", requires = "pccs", conflicts_with = "collateral")]
+    pccs_ca: Option<PathBuf>,
+    /// Keep the fetched collateral in this file, for --collateral
+    #[arg(long, value_name = "FILE", requires = "pccs", conflicts_with = "collateral")]
+    save_collateral: Option<PathBuf>,
     /// Judge as of this time (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<u64>,
@@ -42,11 +53,14 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     claims: Option<PathBuf>,
     /// The claims must carry this nonce
-    #[arg(long, value_name = "HEX", value_parser = nonce, requires = "claims")]
+    #[arg(long, value_name = "HEX", value_parser = nonce)]
     nonce: Option<Nonce>,
     /// Accept a simulated processor, which protects nothing; its collateral is made here if none is given
     #[arg(long)]
     allow_simulation: bool,
+    /// Print the result as an EAT Attestation Result (draft-ietf-rats-ear), unsigned JSON
+    #[arg(long, conflicts_with = "json")]
+    ear: bool,
 }
 
 const EXIT_CODES: &str = "\
@@ -62,7 +76,7 @@ struct Data(Judgement);
 impl Options {
     pub fn execute(self, output: &Output) -> Result<ExitCode, Failure> {
         let read = |path: &PathBuf| fs::read(path).map_err(Failure::reading(path));
-        let quote = read(&self.quote)?;
+        let given = read(&self.quote)?;
         let file = self.policy.display().to_string();
         let text = fs::read_to_string(&self.policy).map_err(Failure::reading(&self.policy))?;
         let policy = Policy::from_toml(&text, &file)?;
@@ -70,14 +84,23 @@ impl Options {
             // A clock before 1970 is no time at which collateral is valid.
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
         });
+        let (quote, claims) = match split(given) {
+            Ok((_, Some(_))) if self.claims.is_some() => {
+                return Err(Failure::usage("--claims: the evidence holds its claims; leave the option out"));
+            }
+            Ok(parts) => parts,
+            Err(judgement) => return Ok(self.print(output, at, judgement)),
+        };
         let collateral = match &self.collateral {
             Some(path) => Some(read(path)?),
+            None if self.pccs.is_some() => self.fetched_collateral(&quote)?,
             None => self.simulated_collateral(&quote, at),
         };
         let expected = Expected {
             workload: self.manifest.as_ref().map(|path| workload(path)).transpose()?,
             report_data: self.report_data,
-            claims: self.claims.as_ref().map(read).transpose()?,
+            claims: claims
+                .map_or_else(|| self.claims.as_ref().map(read).transpose(), |claims| Ok(Some(claims)))?,
             nonce: self.nonce.as_deref().map(<[u8]>::to_vec),
             workload_is_delivered: false,
         };
@@ -92,14 +115,40 @@ impl Options {
         if judgement.evidence.as_ref().is_some_and(|evidence| evidence.simulated) {
             note("simulated processor: the evidence proves nothing");
         }
+        Ok(self.print(output, at, judgement))
+    }
+
+    fn print(&self, output: &Output, at: u64, judgement: Judgement) -> ExitCode {
         let status = match judgement.verdict {
             Verdict::Accepted => Status::Success,
             Verdict::Refused => Status::Fail,
             Verdict::Malformed | Verdict::NoCollateral => Status::Error,
         };
         let code = ExitCode::from(judgement.verdict.exit_code());
-        output.result(SCHEMA, status, &Data(judgement));
-        Ok(code)
+        match self.ear {
+            true => println!("{}", judgement.to_ear(at)),
+            false => output.result(SCHEMA, status, &Data(judgement)),
+        }
+        code
+    }
+
+    /// What the service serves. A service that fails is a verdict: there is no collateral.
+    fn fetched_collateral(&self, quote: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        let (Some(url), Ok(quote)) = (&self.pccs, Quote::parse(quote)) else { return Ok(None) };
+        let pccs = Pccs::new(url, self.pccs_ca.as_deref()).map_err(Failure::usage)?;
+        match pccs.collateral(&quote) {
+            Ok(collateral) => {
+                let json = collateral.to_json().into_bytes();
+                if let Some(path) = &self.save_collateral {
+                    fs::write(path, &json).map_err(Failure::writing(path))?;
+                }
+                Ok(Some(json))
+            }
+            Err(error) => {
+                note(format_args!("no collateral: {error}"));
+                Ok(None)
+            }
+        }
     }
 
     /// The simulation's collateral says what anybody could sign.
@@ -109,6 +158,17 @@ impl Options {
         (simulated && self.allow_simulation)
             .then(|| sim::collateral(at, sim::BASE_CPUSVN).ok())?
             .map(|collateral| collateral.to_json().into_bytes())
+    }
+}
+
+/// A program's evidence into quote and claims; a quote stays what it is.
+fn split(given: Vec<u8>) -> Result<(Vec<u8>, Option<Vec<u8>>), Judgement> {
+    if !given.starts_with(&Evidence::PREFIX) {
+        return Ok((given, None));
+    }
+    match Evidence::from_bytes(&given) {
+        Ok(Evidence { quote, claims }) => Ok((quote, Some(claims))),
+        Err(e) => Err(Judgement::malformed("evidence.format", e)),
     }
 }
 
@@ -147,6 +207,11 @@ impl fmt::Display for Checks<'_> {
         }
         if let Some(evidence) = &self.0.evidence {
             evidence_lines(f, evidence)?;
+        }
+        if let Some(data) = self.0.claims.as_ref().and_then(|claims| claims.data.as_ref()) {
+            // Whatever a program says, it says it on one line.
+            let data = hex::decode(data).unwrap_or_default();
+            writeln!(f, "     program says             {}", data.escape_ascii())?;
         }
         let verdict = match self.0.verdict {
             Verdict::Accepted => "accepted",

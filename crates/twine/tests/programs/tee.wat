@@ -1,0 +1,75 @@
+;; Calls a function of twine_tee_v1 that standard input names: its letter, eight bytes (a number), then up to four inputs, each
+;; with its length in four bytes. Answers with the errno in four bytes, a record of 224, and the result or the message.
+(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "twine_tee_v1" "identity" (func $identity (param i32) (result i32)))
+  (import "twine_tee_v1" "evidence_collect" (func $collect (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "twine_tee_v1" "evidence_verify"
+    (func $verify (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32) (result i32)))
+  (import "twine_tee_v1" "evidence_parse" (func $parse (param i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "twine_tee_v1" "seal" (func $seal (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "twine_tee_v1" "unseal" (func $unseal (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "twine_tee_v1" "message" (func $message (param i32 i32 i32) (result i32)))
+  ;; 0: an iovec, 16: a length, 32: four pairs of pointer and length, 256: errno, 260: the record, 484: the result,
+  ;; 131072: the input.
+  (memory (export "memory") 16)
+  (func $pointer (param $i i32) (result i32)
+    (i32.load (i32.add (i32.const 32) (i32.shl (local.get $i) (i32.const 3)))))
+  (func $length (param $i i32) (result i32)
+    (i32.load (i32.add (i32.const 36) (i32.shl (local.get $i) (i32.const 3)))))
+  (func $call (param $letter i32) (param $number i64) (result i32)
+    (if (i32.eq (local.get $letter) (i32.const 105 (; i ;)))
+      (then (return (call $identity (i32.const 260)))))
+    (if (i32.eq (local.get $letter) (i32.const 99 (; c ;)))
+      (then (return (call $collect
+        (call $pointer (i32.const 0)) (call $length (i32.const 0))
+        (call $pointer (i32.const 1)) (call $length (i32.const 1))
+        (i32.const 484) (i32.const 65536) (i32.const 16)))))
+    (if (i32.eq (local.get $letter) (i32.const 118 (; v ;)))
+      (then (return (call $verify
+        (call $pointer (i32.const 0)) (call $length (i32.const 0))
+        (call $pointer (i32.const 1)) (call $length (i32.const 1))
+        (call $pointer (i32.const 2)) (call $length (i32.const 2))
+        (call $pointer (i32.const 3)) (call $length (i32.const 3))
+        (local.get $number) (i32.const 260) (i32.const 484) (i32.const 65536) (i32.const 16)))))
+    (if (i32.eq (local.get $letter) (i32.const 112 (; p ;)))
+      (then (return (call $parse
+        (call $pointer (i32.const 0)) (call $length (i32.const 0))
+        (i32.const 260) (i32.const 484) (i32.const 65536) (i32.const 16)))))
+    (if (i32.eq (local.get $letter) (i32.const 115 (; s ;)))
+      (then (return (call $seal
+        (i32.wrap_i64 (local.get $number))
+        (call $pointer (i32.const 0)) (call $length (i32.const 0))
+        (call $pointer (i32.const 1)) (call $length (i32.const 1))
+        (i32.const 484) (i32.const 65536) (i32.const 16)))))
+    (call $unseal
+      (call $pointer (i32.const 0)) (call $length (i32.const 0))
+      (call $pointer (i32.const 1)) (call $length (i32.const 1))
+      (i32.const 484) (i32.const 65536) (i32.const 16)))
+  (func (export "_start")
+    (local $end i32) (local $at i32) (local $pair i32) (local $errno i32)
+    (local.set $end (i32.const 131072))
+    (loop $more
+      (i32.store (i32.const 0) (local.get $end))
+      (i32.store (i32.const 4) (i32.const 65536))
+      (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (local.set $end (i32.add (local.get $end) (i32.load (i32.const 8))))
+      (br_if $more (i32.load (i32.const 8))))
+    (local.set $at (i32.const 131081))
+    (local.set $pair (i32.const 32))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (i32.store (local.get $pair) (i32.add (local.get $at) (i32.const 4)))
+        (i32.store offset=4 (local.get $pair) (i32.load (local.get $at)))
+        (local.set $at (i32.add (i32.add (local.get $at) (i32.const 4)) (i32.load (local.get $at))))
+        (local.set $pair (i32.add (local.get $pair) (i32.const 8)))
+        (br $next)))
+    (local.set $errno (call $call (i32.load8_u (i32.const 131072)) (i64.load (i32.const 131073))))
+    (i32.store (i32.const 256) (local.get $errno))
+    (if (local.get $errno)
+      (then (drop (call $message (i32.const 484) (i32.const 65536) (i32.const 16)))))
+    (i32.store (i32.const 0) (i32.const 256))
+    (i32.store (i32.const 4) (i32.add (i32.const 228) (i32.load (i32.const 16))))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
