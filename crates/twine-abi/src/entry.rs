@@ -12,7 +12,8 @@ pub enum Exit {
     Call = 1,
     /// The thread has nothing (more) to do; its TCS is free.
     Idle = 2,
-    /// The enclave ended itself; the buffer may hold a message. Every later entry answers the same.
+    /// The enclave ended itself; the buffer may hold a message. Every later entry at CSSA 0 answers the same, at every
+    /// TCS.
     Dead = 3,
     /// The notice or exception came at a moment when it cannot be taken; nothing happened. Resume, try later.
     Refused = 4,

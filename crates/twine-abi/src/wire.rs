@@ -97,6 +97,56 @@ impl Status {
     }
 }
 
+/// A reply as its request allows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer<R> {
+    /// The host's refusal.
+    Refused(Status),
+    /// Words, and how many bytes follow them.
+    Given(R, usize),
+}
+
+/// Bytes at the start of a reply of `replied` bytes that are neither payload nor padding: the status alone, or all words
+/// and the length.
+///
+/// # Errors
+/// A size that no reply has.
+pub const fn reply_head<R: Words>(replied: u64) -> Result<usize, &'static str> {
+    let whole = 8 * (R::COUNT + 2);
+    if replied == 8 {
+        Ok(8)
+    } else if replied >= whole as u64 && replied <= BUFFER_SIZE as u64 {
+        Ok(whole)
+    } else {
+        Err("a reply of an impossible size")
+    }
+}
+
+/// Reads the enclave's own copy of the head ([`reply_head`]) of a reply of `replied` bytes to a request with room for
+/// `room` bytes.
+///
+/// # Errors
+/// How the host broke the protocol.
+pub fn read_reply<R: Words>(head: &[u8], replied: u64, room: usize) -> Result<Answer<R>, &'static str> {
+    let mut all = head.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
+    let status = all.next().unwrap_or(u64::MAX);
+    if replied == 8 {
+        return match Status::from_word(status) {
+            Status::Ok => Err("an empty reply"),
+            refused => Ok(Answer::Refused(refused)),
+        };
+    }
+    let mut words = [0; MAX_WORDS];
+    for slot in words.iter_mut().take(R::COUNT) {
+        *slot = all.next().unwrap_or_default();
+    }
+    let length = usize::try_from(all.next().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    if status != Status::Ok as u64 || length > room || replied != (head.len() + padded(length)) as u64 {
+        return Err("a reply larger than its request allows");
+    }
+    Ok(Answer::Given(R::from_words(&words), length))
+}
+
 /// Bytes rounded up to whole words.
 pub const fn padded(len: usize) -> usize {
     (len + 7) & !7

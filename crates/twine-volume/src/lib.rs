@@ -46,6 +46,8 @@ pub use check::{Finding, HeaderReport, Structure, structure};
 pub use copy::{CopyReport, copy_tree};
 pub use crypto::MasterKey;
 pub use error::{Error, Result};
+#[doc(hidden)]
+pub use format::exercise_decoders;
 pub use info::{Counters, Info, Recovery};
 pub use open::{Environment, Options};
 pub use provider::{Clock, Entropy, EntropyFailed};

@@ -5,13 +5,16 @@ use core::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use twine_abi::layout::{PAGE_SIZE, THREADS};
-use twine_enclave::{clock, fatal, futex, random};
+use twine_enclave::{clock, fatal, futex, heap, random};
 
 use crate::errno::fail;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn abort() -> ! {
-    fatal::die("aborted", format_args!(""))
+    match heap::refused() {
+        Some(size) => fatal::die("out of memory", format_args!(": {size} bytes were not to be had")),
+        None => fatal::die("aborted", format_args!("")),
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use twine_abi::entry::Exit;
-use twine_abi::wire::{BUFFER_SIZE, HostCall, MAX_PAYLOAD, MAX_WORDS, Status, Words, padded};
+use twine_abi::wire::{self, Answer, BUFFER_SIZE, HostCall, MAX_PAYLOAD, MAX_WORDS, Status, Words, padded};
 
 use crate::{entry, fatal, layout, tcb, untrusted};
 
@@ -21,9 +21,9 @@ pub(crate) fn set_buffer(address: u64, size: u64) {
         || address == 0
         || !layout::is_outside(address, size)
     {
-        // Nothing may be written to such a buffer: the enclave leaves without a word.
-        // SAFETY: leaving for good needs no stack.
-        unsafe { entry::twine_enclu_leave(Exit::Dead as u64, 0) };
+        // Nothing may be written to such a buffer: the enclave ends without a word.
+        tcb::write(tcb::BUFFER, 0);
+        fatal::host_misbehaved("a thread's buffer is not outside, aligned and of the right size");
     }
     tcb::write(tcb::BUFFER, address);
 }
@@ -55,37 +55,17 @@ pub fn call<C: HostCall>(request: &C, data: &[u8], into: &mut [u8]) -> Result<(C
     if fatal::is_dead() {
         fatal::die("another thread ended the enclave", format_args!(""));
     }
-    let reply_head = 8 * (C::Reply::COUNT + 2);
-    if replied == 8 {
-        let mut word = [0; 8];
-        // SAFETY: as above.
-        unsafe { untrusted::copy_in(buffer, &mut word) };
-        return match Status::from_word(u64::from_le_bytes(word)) {
-            Status::Ok => fatal::host_misbehaved("an empty reply"),
-            refused => Err(refused),
-        };
-    }
-    if replied < reply_head as u64 || replied > BUFFER_SIZE as u64 {
-        fatal::host_misbehaved("a reply of an impossible size");
-    }
-    let head = &mut head[..reply_head];
-    // SAFETY: as above.
+    let there = wire::reply_head::<C::Reply>(replied).unwrap_or_else(|how| fatal::host_misbehaved(how));
+    let head = &mut head[..there];
+    // SAFETY: the buffer was checked by `set_buffer`, and a head fits it.
     unsafe { untrusted::copy_in(buffer, head) };
-    let mut all = head.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
-    let status = all.next().unwrap_or(u64::MAX);
-    let mut words = [0; MAX_WORDS];
-    for slot in words.iter_mut().take(C::Reply::COUNT) {
-        *slot = all.next().unwrap_or_default();
+    match wire::read_reply(head, replied, into.len()) {
+        Err(how) => fatal::host_misbehaved(how),
+        Ok(Answer::Refused(status)) => Err(status),
+        Ok(Answer::Given(reply, length)) => {
+            // SAFETY: as above; `replied` bytes hold head and payload.
+            unsafe { untrusted::copy_in(buffer + there as u64, &mut into[..length]) };
+            Ok((reply, length))
+        }
     }
-    let length = all.next().unwrap_or(u64::MAX);
-    if status != Status::Ok as u64
-        || length > into.len() as u64
-        || replied != (reply_head + padded(length as usize)) as u64
-    {
-        fatal::host_misbehaved("a reply larger than its request allows");
-    }
-    let length = length as usize;
-    // SAFETY: as above; `replied` bytes hold head and payload.
-    unsafe { untrusted::copy_in(buffer + reply_head as u64, &mut into[..length]) };
-    Ok((C::Reply::from_words(&words), length))
 }

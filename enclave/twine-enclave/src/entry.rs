@@ -3,7 +3,7 @@
 //! Rules (reference: "A Tale of Two Worlds", SmashEx): flags are cleared before anything depends on them, x87, SSE and
 //! AVX state is replaced by a clean image on the way in and on the way out, the stack is the enclave's own, all
 //! general-purpose registers but the results are zero at EEXIT, and an exception is taken only in state RUNNING, which
-//! is set after the stack has been switched and unset before it is switched back.
+//! is set after the stack has been switched (on the first thread once it has relocated) and unset before it is switched back.
 
 use core::arch::global_asm;
 
@@ -55,13 +55,22 @@ global_asm!(
     "mov eax, 7",
     "xor edx, edx",
     "xrstor64 [rip + twine_clean_state]",
+    // The stack of all slots but the first is committed as it is used. The first one's is the image's, and its exceptions
+    // have to wait: before it has relocated, the handler would look for the SSA in a host's memory.
+    "cmp qword ptr gs:[{index}], 0",
+    "je 14f",
     "mov qword ptr gs:[{state}], {running}",
+    "14:",
     "xor ebp, ebp",
     "call {start}",
     "ud2",
-    // A slot without a stack has nothing to do.
+    // A slot without a stack has nothing to do, unless the enclave is dead.
     "12:",
     "mov edi, 2",
+    "cmp byte ptr [rip + {dead}], 0",
+    "je 13f",
+    "mov edi, 3",
+    "13:",
     "xor esi, esi",
     "mov rsp, gs:[{host_rsp}]",
     "mov rbx, rcx",
@@ -268,6 +277,7 @@ global_asm!(
     outside = const tcb::OUTSIDE,
     running = const tcb::RUNNING,
     handling = const tcb::HANDLING,
+    dead = sym crate::fatal::DEAD,
     start = sym crate::start::start,
     exception = sym crate::exception::handle,
 );

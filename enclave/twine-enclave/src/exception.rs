@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use twine_abi::entry::Notice;
-use twine_sgx::ssa::{Exinfo, Gprsgx, exinfo_offset, gprsgx_offset, pfec, vector};
+use twine_sgx::ssa::{Exinfo, Exitinfo, Gprsgx, exinfo_offset, gprsgx_offset, pfec, vector};
 
 use crate::{cpuid, fatal, layout, memory, tcb};
 use twine_abi::layout::SSA_FRAME_PAGES;
@@ -73,6 +73,8 @@ pub(crate) extern "C" fn handle(notice: u64, cssa: u64) {
             unhandled(vector, address, info.errcd, &registers);
         }
     }
+    // Each exception is handled once, however often the host enters before it resumes.
+    registers.exitinfo = Exitinfo::default();
     // SAFETY: as above; the processor reads it back at ERESUME.
     unsafe {
         core::ptr::write(

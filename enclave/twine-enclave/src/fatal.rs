@@ -6,7 +6,8 @@ use twine_abi::entry::Exit;
 
 use crate::{entry, identity, tcb, untrusted};
 
-static DEAD: AtomicBool = AtomicBool::new(false);
+/// Whether the enclave has ended. The entry code looks at it too.
+pub(crate) static DEAD: AtomicBool = AtomicBool::new(false);
 const MESSAGE: usize = 1024;
 
 /// Whether the enclave has ended; every later entry only says so.

@@ -4,6 +4,7 @@
 //! exception handler there is nobody to answer a page fault, and no host call to give pages back by.
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::memory::{self, Protection};
 use crate::tcb;
@@ -26,16 +27,33 @@ pub fn trim() {
     unsafe { DLMALLOC.lock().trim(0) };
 }
 
+/// Bytes of the allocation that was refused last; 0: none was.
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
+
+/// What std could not get if it aborts now.
+pub fn refused() -> Option<usize> {
+    Some(REFUSED.load(Ordering::Relaxed)).filter(|&size| size != 0)
+}
+
+/// Remembers a refusal, and forgets it with the next success: std aborts right after the one that it cannot do without.
+fn noted(block: *mut u8, size: usize) -> *mut u8 {
+    let refused = if block.is_null() { size } else { 0 };
+    if REFUSED.load(Ordering::Relaxed) != refused {
+        REFUSED.store(refused, Ordering::Relaxed);
+    }
+    block
+}
+
 // SAFETY: dlmalloc keeps the promises of the trait, one call at a time.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are dlmalloc's.
-        unsafe { DLMALLOC.lock().malloc(layout.size(), layout.align()) }
+        noted(unsafe { DLMALLOC.lock().malloc(layout.size(), layout.align()) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are dlmalloc's.
-        unsafe { DLMALLOC.lock().calloc(layout.size(), layout.align()) }
+        noted(unsafe { DLMALLOC.lock().calloc(layout.size(), layout.align()) }, layout.size())
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -45,7 +63,7 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller's promises are dlmalloc's.
-        unsafe { DLMALLOC.lock().realloc(pointer, layout.size(), layout.align(), size) }
+        noted(unsafe { DLMALLOC.lock().realloc(pointer, layout.size(), layout.align(), size) }, size)
     }
 }
 

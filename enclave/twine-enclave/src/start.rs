@@ -38,6 +38,8 @@ fn boot(buffer: u64, size: u64) -> ! {
     unsafe { relocate(base, image.relr) };
     layout::set_base(base);
     thread::init_block(base + image.tcb);
+    // Exceptions may come from here on: the handler finds the SSA now.
+    tcb::write(tcb::STATE, tcb::RUNNING);
     border::set_buffer(buffer, size);
     identity::check();
     fatal::install_panic_hook();

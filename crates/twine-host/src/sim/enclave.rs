@@ -10,6 +10,7 @@ use twine_sgx::{PAGE_SIZE, PageType, Secs};
 use super::build::Build;
 use super::elrange::Elrange;
 use super::epcm::{Entry, Page, RunMap};
+use super::hostile::Hostility;
 use super::keys::Processor;
 use super::launch::Identity;
 use super::signals::{ACCESS, QUICK};
@@ -27,6 +28,7 @@ pub(super) struct SimEnclave {
     pub image_tcs: Vec<u64>,
     /// Whether pages are inaccessible while no thread is inside.
     checked: bool,
+    pub hostility: Hostility,
     pages: Mutex<Pages>,
 }
 
@@ -48,6 +50,7 @@ impl SimEnclave {
         identity: Identity,
         processor: Arc<Processor>,
         checked: bool,
+        hostility: Hostility,
     ) -> Result<Self, LoadError> {
         let Build { elrange, secs, epcm, tcs, .. } = build;
         let mut mapping = RunMap::new();
@@ -60,8 +63,8 @@ impl SimEnclave {
             .collect();
         let image_tcs = tcs.values().map(|tcs| tcs.address).collect();
         let pages = Pages { epcm, mapping, tcs, inside: 0 };
-        let enclave =
-            Self { elrange, secs, identity, processor, image_tcs, checked, pages: Mutex::new(pages) };
+        let pages = Mutex::new(pages);
+        let enclave = Self { elrange, secs, identity, processor, image_tcs, checked, hostility, pages };
         let all = 0..enclave.secs.size / PAGE_SIZE;
         let applied = match checked {
             true => enclave.elrange.protect(all, Perms::empty()),

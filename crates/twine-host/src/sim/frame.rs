@@ -42,8 +42,10 @@ pub(super) mod flag {
     pub const ZF: u64 = 1 << 6;
     pub const SF: u64 = 1 << 7;
     pub const TF: u64 = 1 << 8;
+    pub const DF: u64 = 1 << 10;
     pub const OF: u64 = 1 << 11;
     pub const RF: u64 = 1 << 16;
+    pub const AC: u64 = 1 << 18;
     pub const STATUS: u64 = CF | PF | AF | ZF | SF | OF;
 }
 

@@ -10,6 +10,7 @@ mod epcm;
 mod forbidden;
 mod frame;
 mod fuse;
+mod hostile;
 mod kernel;
 mod keys;
 mod launch;
@@ -32,6 +33,7 @@ use twine_sgx::{Attributes, PageType, SIGSTRUCT_SIZE, Secs, sigstruct_from_bytes
 
 pub(crate) use forbidden::{can_dispatch_system_calls, can_fault_cpuid};
 pub use fuse::{Cpusvn, Fuse, StateError};
+pub use hostile::{Hostility, Registers};
 pub use keys::Processor;
 pub use load::{SimMapping, SimTcs};
 
@@ -48,6 +50,7 @@ use thread::Outcome;
 pub struct Sim {
     processor: Arc<Processor>,
     checked: bool,
+    hostility: Hostility,
 }
 
 impl Sim {
@@ -62,13 +65,18 @@ impl Sim {
                 remedy: "use Linux 5.9 or later on a processor of 2013 or later, without the nofsgsbase option",
             });
         }
-        Ok(Self { processor, checked: false })
+        Ok(Self { processor, checked: false, hostility: Hostility::default() })
     }
 
     /// The same backend in checked mode: enclave memory is inaccessible to this process while no thread is inside. For
     /// tests; each first entry and last exit costs one mprotect per run of pages.
     pub fn checked(self) -> Self {
         Self { checked: true, ..self }
+    }
+
+    /// The same backend with a host that is hostile to the registers and the timing of enclaves. For tests.
+    pub fn hostile(self, hostility: Hostility) -> Self {
+        Self { hostility, ..self }
     }
 
     /// The processor.
@@ -108,7 +116,7 @@ impl Sim {
         }
         build.finish()?;
         let identity = launch::einit(&mut build.secs, sigstruct)?;
-        SimEnclave::new(build, identity, self.processor.clone(), self.checked)
+        SimEnclave::new(build, identity, self.processor.clone(), self.checked, self.hostility.clone())
     }
 
     /// Loads from the ecosystem's reader; the sgxs crate's loader trait ends here.

@@ -156,6 +156,7 @@ fn classify(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame, signal: 
     }
     match frame.vector() {
         vector::PF => enclave.page_fault(frame.fault_address(), frame.error_code()),
+        vector::DB if enclave.hostility.stepped() => Some(Event::Interrupt),
         vector::GP | vector::UD if is_exception(frame, signal) => {
             // SAFETY: the instruction at RIP was fetched, and it lies in ELRANGE.
             let found = |bytes| unsafe { at(frame, bytes) };

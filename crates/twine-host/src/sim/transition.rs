@@ -82,6 +82,7 @@ pub(super) fn eenter(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame)
     frame.set(Reg::Rip, base.wrapping_add(tcs.oentry));
     block.next_fs = base.wrapping_add(tcs.ofsbasgx);
     block.next_gs = base.wrapping_add(tcs.ogsbasgx);
+    enclave.hostility.enter(frame);
     drop(pages);
     inside(block, frame, tcs);
     true
@@ -118,6 +119,7 @@ pub(super) fn eresume(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame
     }
     block.next_fs = gprs.fsbase;
     block.next_gs = gprs.gsbase;
+    enclave.hostility.step(frame);
     tcs.cssa.store(cssa, Relaxed);
     drop(pages);
     inside(block, frame, tcs);
@@ -133,6 +135,7 @@ pub(super) fn eexit(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame) 
     if let Some(tcs) = outside(enclave, block, frame, Outcome::Exit(Exit::Exited)) {
         frame.set(Reg::Rip, target);
         frame.set(Reg::Rcx, tcs.aep.load(Relaxed));
+        enclave.hostility.exit(enclave.secs.attributes.xfrm, frame);
         tcs.release();
     }
     None
@@ -158,6 +161,8 @@ pub(super) fn asynchronous_exit(enclave: &SimEnclave, block: &mut Block, frame: 
     for (reg, field) in SAVED {
         *field(&mut gprs) = frame.get(reg);
     }
+    // Debug exceptions are the host's affair, never the enclave's.
+    gprs.rflags &= !flag::TF;
     let xfrm = enclave.secs.attributes.xfrm;
     let mut area = [0; PAGE_SIZE as usize];
     frame.xstate().save_and_init(xfrm, &mut area);

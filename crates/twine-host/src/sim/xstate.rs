@@ -82,6 +82,28 @@ impl Area {
 
     /// What an asynchronous exit saves (XSAVE with XFRM) goes to `ssa`, which is zero; the frame gets the initial state.
     pub fn save_and_init(self, xfrm: u64, ssa: &mut [u8]) {
+        self.save(xfrm, ssa);
+        let present = u64::from_le_bytes(self.get(XSTATE_BV));
+        self.set(XSTATE_BV, &(present & !xfrm).to_le_bytes());
+        self.set(MXCSR, &MXCSR_INIT.to_le_bytes());
+    }
+
+    /// A state that no code expects: a full x87 stack in single precision, FTZ, DAZ and rounding towards zero, exceptions
+    /// unmasked, something in every vector register.
+    pub fn dirty(self) {
+        self.set(0, &0x0000_u16.to_le_bytes());
+        self.set(2, &0x0000_u16.to_le_bytes());
+        self.set(4, &[0xFF]);
+        self.set(MXCSR, &0xE040_u32.to_le_bytes());
+        self.set(32, &[0xA5; 128 + 256]);
+        let (at, len) = LAYOUT.components[2];
+        (0..len).for_each(|byte| self.set(at + byte, &[0x5A]));
+        let present = u64::from_le_bytes(self.get(XSTATE_BV));
+        self.set(XSTATE_BV, &(present | LAYOUT.supported & 7).to_le_bytes());
+    }
+
+    /// XSAVE with XFRM to `ssa`, which is zero.
+    pub fn save(self, xfrm: u64, ssa: &mut [u8]) {
         let present = u64::from_le_bytes(self.get(XSTATE_BV));
         let saved = present & xfrm;
         let Some((legacy, rest)) = ssa.split_at_mut_checked(HEADER_END) else { return };
@@ -103,8 +125,6 @@ impl Area {
                 to.copy_from_slice(self.slice((at, len)));
             }
         }
-        self.set(XSTATE_BV, &(present & !xfrm).to_le_bytes());
-        self.set(MXCSR, &MXCSR_INIT.to_le_bytes());
     }
 
     /// What ERESUME restores (XRSTOR with XFRM).

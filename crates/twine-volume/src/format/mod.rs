@@ -3,12 +3,15 @@
 pub(crate) mod chunk;
 pub(crate) mod cursor;
 pub(crate) mod entry;
+mod exercise;
 pub(crate) mod header;
 pub(crate) mod inode;
 pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod pointer;
 pub(crate) mod record;
+
+pub use exercise::exercise_decoders;
 
 /// Version of the format, in header and records.
 pub(crate) const VERSION: u32 = 1;

@@ -62,7 +62,8 @@ pub fn change(start: u64, end: u64, old: Protection, new: Protection) -> Result<
         offset: start - layout::base(),
         length: end - start,
         permissions: if common == old.0 { ANY } else { u64::from(common) },
-        mapping: u64::from(new.0),
+        // EACCEPT wants the page mapped, even one that nothing may be done with: the EPCM forbids it.
+        mapping: u64::from(if new == Protection::NONE { Protection::R.0 } else { new.0 }),
     };
     border::call(&restrict, &[], &mut []).map_err(|_| Error::Host)?;
     if common != old.0 {

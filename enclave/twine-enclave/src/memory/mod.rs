@@ -164,15 +164,6 @@ pub fn commit(address: u64, length: u64) -> Result<(), Error> {
     })
 }
 
-/// Whether every byte of the range may be read.
-pub fn is_readable(address: u64, length: u64) -> bool {
-    with(|manager| {
-        let end = address.saturating_add(length);
-        manager.regions.covers(address & !(PAGE_SIZE - 1), layout::page_up(end))
-            && manager.regions.overlapping(address, end).all(|region| region.protection != Protection::NONE)
-    })
-}
-
 /// Answers a page fault: true when the page is there now and the access may be tried again.
 pub(crate) fn fault(address: u64, write: bool, execute: bool) -> bool {
     // On the handler's stack, which is committed as a whole.
@@ -200,7 +191,10 @@ pub(crate) fn fault(address: u64, write: bool, execute: bool) -> bool {
         let end = (start + run * PAGE_SIZE).min(region.end);
         region.run = run;
         region.next_fault = end;
-        manager.commit(start, end).is_ok()
+        if let Err(error) = manager.commit(start, end) {
+            fatal::die("the host gives no memory", format_args!(": {error:?} for {address:#x}"));
+        }
+        true
     })
 }
 
@@ -278,6 +272,10 @@ impl Manager {
     fn decommit(&mut self, start: u64, end: u64) -> Result<(), Error> {
         while let Some((from, to)) = self.committed.next_run(start, end) {
             epc::remove(from, to)?;
+            // The next page here is fresh, and comes readable and writable.
+            if self.regions.overlapping(from, to).any(|region| region.protection != Protection::RW) {
+                epc::map(from, to)?;
+            }
             self.committed.set(from, to, false);
             PAGES.fetch_sub((to - from) / PAGE_SIZE, Ordering::Relaxed);
         }
