@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::compare::compare;
 use crate::kit::Kit;
 use crate::measure::{self, Effort};
-use crate::results::{self, Clock, Results, Settings, WorkloadResults};
+use crate::results::{self, Clock, Results, Settings, Size, WorkloadResults};
 use crate::row::Row;
 use crate::workload::Workload;
 use crate::{machine, process, report, workloads};
@@ -66,6 +66,9 @@ struct Run {
     /// What times whole processes: `processor` for a machine that does other things as well
     #[arg(long, value_enum, default_value = "wall")]
     clock: Clock,
+    /// PolyBench's data sets
+    #[arg(long, value_enum, default_value = "large")]
+    size: Size,
     /// A `twine` to measure; by default it is built
     #[arg(long, value_name = "PROGRAM")]
     twine: Option<PathBuf>,
@@ -114,7 +117,8 @@ impl Cli {
 impl Run {
     fn execute(self) -> Result<bool> {
         process::without_large_pages()?;
-        let kit = Kit::new(self.twine.clone(), self.quick)?;
+        let size = if self.quick { Size::Mini } else { self.size };
+        let kit = Kit::new(self.twine.clone(), self.quick, size, self.only.clone())?;
         let rounds = if self.quick { 1 } else { self.rounds };
         let mut results = Results {
             schema: results::SCHEMA.to_owned(),
@@ -126,6 +130,7 @@ impl Run {
                 quick: self.quick,
                 rounds,
                 clock: self.clock,
+                size,
                 large_pages: false,
                 core: process::core()?,
             },
@@ -165,15 +170,13 @@ impl Run {
         let mut prepared = Vec::new();
         for workload in workloads::all() {
             let name = workload.name();
-            let mine =
-                |id: &str| self.only.is_empty() || self.only.iter().any(|only| id.starts_with(only.as_str()));
-            if !mine(name) && !self.only.iter().any(|only| only.starts_with(&format!("{name}/"))) {
+            if !kit.wants(name) && !self.only.iter().any(|only| only.starts_with(&format!("{name}/"))) {
                 continue;
             }
             eprintln!("twine-bench: preparing {name}");
             match workload.rows(kit) {
                 Ok(mut rows) => {
-                    rows.retain(|row| mine(&row.id));
+                    rows.retain(|row| kit.wants(&row.id));
                     prepared.push((workload, rows, Vec::new()));
                 }
                 Err(error) => prepared.push((workload, Vec::new(), vec![format!("{name}: {error:#}")])),
@@ -185,8 +188,12 @@ impl Run {
     fn command(&self) -> String {
         let quick = if self.quick { " --quick" } else { "" };
         let only: String = self.only.iter().map(|id| format!(" {id}")).collect();
+        let size = match self.size {
+            Size::Large => String::new(),
+            size => format!(" --size {size:?}").to_lowercase(),
+        };
         let clock = if self.clock == Clock::Processor { " --clock processor" } else { "" };
-        format!("cargo run --release --manifest-path bench/Cargo.toml -- run{quick}{clock}{only}")
+        format!("cargo run --release --manifest-path bench/Cargo.toml -- run{quick}{clock}{size}{only}")
     }
 }
 

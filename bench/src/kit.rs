@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::results::Size;
 use crate::row::Invocation;
 
 /// Debian's clang, for native code and for WebAssembly.
@@ -24,13 +25,16 @@ pub struct Kit {
     folder: PathBuf,
     /// Whether this is a trial: small sizes.
     quick: bool,
+    /// How the ids begin that are wanted; all if there are none.
+    only: Vec<String>,
+    size: Size,
     twine: PathBuf,
     peer: PathBuf,
 }
 
 impl Kit {
     /// Builds Twine and the peer, or takes a Twine that is there already.
-    pub fn new(twine: Option<PathBuf>, quick: bool) -> Result<Self> {
+    pub fn new(twine: Option<PathBuf>, quick: bool, size: Size, only: Vec<String>) -> Result<Self> {
         let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = bench.parent().context("the benchmark's folder has no parent")?.to_owned();
         let folder = bench.join("target/work");
@@ -40,7 +44,7 @@ impl Kit {
             None => build(&root, "twine", true)?,
         };
         let peer = build(bench, "twine-bench-peer", !quick)?;
-        Ok(Self { root, folder, quick, twine, peer })
+        Ok(Self { root, folder, quick, only, size, twine, peer })
     }
 
     /// Where the sources of the benchmark's own programs are.
@@ -58,6 +62,16 @@ impl Kit {
     /// Whether this is a trial of the benchmark: the smallest sizes that do anything.
     pub fn quick(&self) -> bool {
         self.quick
+    }
+
+    /// Of PolyBench's data sets.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Whether a row is wanted: one that takes long to prepare asks first.
+    pub fn wants(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| id.starts_with(only.as_str()))
     }
 
     /// `twine run` of a module on the simulated processor, with options before it. Its state and its cache are the

@@ -142,7 +142,9 @@ fn counts(side: &Side) -> Result<BTreeMap<String, u64>> {
     if command.args.first().is_none_or(|verb| verb != "run") {
         return Ok(BTreeMap::new());
     }
-    command.args.splice(1..1, ["--json", "--stats"].map(Into::into));
+    if !command.args.iter().any(|arg| arg == "--json") {
+        command.args.splice(1..1, ["--json", "--stats"].map(Into::into));
+    }
     if let Some(before) = &side.before {
         before()?;
     }

@@ -52,6 +52,8 @@ pub struct Settings {
     /// Rounds of each row after one to warm up.
     pub rounds: u32,
     pub clock: Clock,
+    /// Of PolyBench's data sets.
+    pub size: Size,
     /// Whether any side had large pages.
     pub large_pages: bool,
     /// The core that all measured processes run on.
@@ -67,6 +69,16 @@ pub enum Clock {
     /// Processor time that the kernel counted for it, which other work on the machine moves less; rows that wait for the disk
     /// are timed by the wall clock all the same.
     Processor,
+}
+
+/// PolyBench's data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    Mini,
+    Small,
+    Medium,
+    Large,
 }
 
 /// One workload.

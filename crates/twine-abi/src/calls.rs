@@ -370,9 +370,9 @@ codes! {
     StartPhase {
         /// The enclave is initialised: relocated, memory, identity.
         Launch = 1,
-        /// The runtime is there and the module is in the enclave.
+        /// The runtime is there, and the request is accepted.
         Runtime = 2,
-        /// The module is compiled.
+        /// The module is read and compiled.
         Compiled = 3,
         /// The module came from the sealed cache.
         Cached = 4,

@@ -39,6 +39,6 @@ pub use tee::Tee;
 pub use twine_abi::calls::{Outcome, Stage, StartPhase};
 pub use twine_host::backend::Enclave;
 pub use twine_host::quote::{QuoteError, QuoteProvider};
-pub use twine_host::run::{End, Observer, Report, Stats, Streams, Ways};
+pub use twine_host::run::{End, Module, Observer, Report, Stats, Streams, Ways};
 pub use twine_image as image_format;
 pub use twine_workload as workload;

@@ -1,9 +1,12 @@
 //! What to run: a module and the workload that it runs as.
 
 use std::env::VarError;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use twine_host::run::Module;
 use twine_host::run::folders::Place;
 use twine_workload::manifest::{Config, FileError, FileErrorKind, Manifest, Resolved};
 use twine_workload::{Candidate, EnvValue, MountSource, Workload, sha256};
@@ -15,7 +18,7 @@ use crate::error::{Error, Result};
 pub struct Program {
     candidate: Candidate,
     presented: Vec<u8>,
-    module: Option<Vec<u8>>,
+    module: Option<Module>,
     environment: Vec<u8>,
     volumes: Vec<(String, PathBuf)>,
     anchors: Vec<(String, String)>,
@@ -37,12 +40,14 @@ impl Program {
     /// # Errors
     /// A value against the manifest's rules, a file that is missing or not the one measured, a missing signature.
     pub fn from_config(config: &Config) -> Result<Self> {
-        let resolved = resolve(&config.manifest()?, config.base())?;
+        let manifest = config.manifest()?;
+        let mut resolved = resolve(&manifest, config.base())?;
+        let module = resolved.module.take().map(|bytes| module(&manifest, config.base(), bytes));
         let environment = environment(&resolved.workload)?;
         let presented = resolved.presented()?;
         let candidate = Candidate::parse(&presented)?;
         let (volumes, anchors, folders) = (volumes(&resolved), anchors(&resolved), folders(&resolved));
-        let Resolved { module, timeout, .. } = resolved;
+        let Resolved { timeout, .. } = resolved;
         Ok(Self { candidate, presented, module, environment, volumes, anchors, folders, timeout })
     }
 
@@ -57,8 +62,8 @@ impl Program {
     }
 
     /// The module's bytes, if the configuration named its file: what is measured needs only the digest.
-    pub fn module(&self) -> Option<&[u8]> {
-        self.module.as_deref()
+    pub fn module(&self) -> Option<&Module> {
+        self.module.as_ref()
     }
 
     /// When the host stops it.
@@ -110,6 +115,16 @@ pub fn resolve(manifest: &Manifest, base: &Path) -> Result<Resolved> {
         resolved.module = Some(module);
     }
     Ok(resolved)
+}
+
+/// Bytes that were measured: again from their file, if it is one that can be read twice and is what runs.
+fn module(manifest: &Manifest, base: &Path, bytes: Vec<u8>) -> Module {
+    let path = manifest.host.module.as_deref().filter(|path| !is_text(path));
+    let file = path.and_then(|path| File::open(base.join(path)).ok());
+    match file.filter(|file| file.metadata().is_ok_and(|data| data.is_file())) {
+        Some(file) => Module::File(Arc::new(file)),
+        None => Module::Bytes(bytes.into()),
+    }
 }
 
 fn is_text(path: &Path) -> bool {

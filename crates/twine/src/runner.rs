@@ -11,7 +11,7 @@ use twine_abi::run::{self, RunRequest};
 use twine_host::backend::{Backend, Config, Enclave};
 use twine_host::quote::QuoteProvider;
 use twine_host::run::folders::Place;
-use twine_host::run::{Job, Observer, Report, Streams, Ways};
+use twine_host::run::{Job, Module, Observer, Report, Streams, Ways};
 use twine_image::sigstruct::Variant;
 use twine_workload::Digest;
 
@@ -162,7 +162,7 @@ impl Loaded {
         let known = Known {
             workload: program.presented(),
             environment: program.environment(),
-            module: program.module().unwrap_or_default(),
+            module: program.module().cloned().unwrap_or_default(),
         };
         Ok(self.start(known, hidden, io, options))
     }
@@ -185,7 +185,7 @@ impl Loaded {
         ];
         let job = Job {
             request: request(&known, flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).sum()),
-            module: known.module.into(),
+            module: known.module,
             cache: self.cache,
             volumes: hidden.volumes,
             anchors: hidden.anchors,
@@ -209,7 +209,7 @@ impl Loaded {
 struct Known<'a> {
     workload: &'a [u8],
     environment: &'a [u8],
-    module: &'a [u8],
+    module: Module,
 }
 
 fn request(known: &Known<'_>, flags: u64) -> Vec<u8> {

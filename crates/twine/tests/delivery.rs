@@ -437,7 +437,7 @@ fn deliver_part(
     let secrets = secrets.bundle(&program.workload().deliverers()[number], folder).unwrap();
     let mut bundle = Bundle {
         workload: Some(program.presented().to_vec()),
-        module: program.module().map(<[u8]>::to_vec),
+        module: program.module().map(|module| module.to_vec().unwrap()),
         ..secrets
     };
     change(&mut bundle);

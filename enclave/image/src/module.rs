@@ -1,4 +1,4 @@
-//! The module: read, hashed against the workload, out of the sealed cache or through the compiler.
+//! The module: out of the sealed cache under the hash that the workload names; or read, hashed and compiled.
 
 use std::borrow::Cow;
 
@@ -21,18 +21,12 @@ const LARGE: usize = 1 << 20;
 
 /// The module of the request.
 pub fn load(request: &Request, engine: &Engine) -> Result<Module, End> {
-    let bytes = match request.module() {
-        Some(delivered) => Cow::Borrowed(delivered),
-        None => Cow::Owned(read()?),
-    };
-    // Hash and compiler see the same copy.
-    let checked = request.accepted().check_module(&bytes).map_err(|error| End::refused(error.to_string()))?;
     phase(StartPhase::Runtime);
     let store = HostStore;
     let cache = match identity::artefact_key() {
         Ok(key) if request.has(run::CACHE) => Some(Cache {
             store: &store,
-            sealer: Sealer::new(&key, &checked.sha256().0, engine),
+            sealer: Sealer::new(&key, &request.workload().module.0, engine),
             nonce: || {
                 let mut nonce = [0; 12];
                 random::fill(&mut nonce);
@@ -41,10 +35,17 @@ pub fn load(request: &Request, engine: &Engine) -> Result<Module, End> {
         }),
         _ => None,
     };
+    // An artefact under this module's hash came from a module that had it: its bytes are not needed again.
     if let Some(module) = cache.as_ref().and_then(|cache| cached(engine, cache)) {
         phase(StartPhase::Cached);
         return Ok(module);
     }
+    let bytes = match request.module() {
+        Some(delivered) => Cow::Borrowed(delivered),
+        None => Cow::Owned(read()?),
+    };
+    // Hash and compiler see the same copy.
+    let checked = request.accepted().check_module(&bytes).map_err(|error| End::refused(error.to_string()))?;
     let total = checked.bytes().len() as u64;
     let progress = |done| {
         if total >= LARGE as u64 {

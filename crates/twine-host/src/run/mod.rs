@@ -7,6 +7,7 @@ mod anchors;
 mod buffer;
 mod cache;
 pub mod folders;
+mod module;
 mod park;
 mod peers;
 mod serve;
@@ -23,6 +24,7 @@ use twine_abi::calls::{Call, Outcome, Stage, StartPhase};
 
 use crate::backend::Enclave;
 use crate::quote::QuoteProvider;
+pub use module::Module;
 pub use peers::Ways;
 pub use stats::Stats;
 use thread::Shared;
@@ -32,7 +34,7 @@ pub struct Job {
     /// The run request, as `twine_abi::run` has it.
     pub request: Vec<u8>,
     /// The module's bytes.
-    pub module: Arc<[u8]>,
+    pub module: Module,
     /// Folder for sealed artefacts; none: no cache.
     pub cache: Option<PathBuf>,
     /// Where the workload's volumes are: name and file. A file that is not there is created.

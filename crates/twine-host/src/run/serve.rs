@@ -126,7 +126,8 @@ impl Server for Service {
         _: &[u8],
         out: &mut [u8],
     ) -> Result<(ReadModuleReply, usize), Status> {
-        let (total, count) = Self::piece(&self.0.module, ask.offset, ask.max, out)?;
+        let len = out.len().min(usize::try_from(ask.max).unwrap_or(usize::MAX));
+        let (total, count) = self.0.module.piece(ask.offset, &mut out[..len])?;
         Ok((ReadModuleReply { total }, count))
     }
 

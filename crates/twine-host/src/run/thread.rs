@@ -13,7 +13,7 @@ use super::buffer::Buffer;
 use super::park::Bed;
 use super::serve::Service;
 use super::stop::Stop;
-use super::{End, Job, Liar, Observer, Stats, Streams};
+use super::{End, Job, Liar, Module, Observer, Stats, Streams};
 use crate::backend::{Enclave, Exit, Leaf, Regs};
 use crate::quote::QuoteProvider;
 
@@ -21,7 +21,7 @@ use crate::quote::QuoteProvider;
 pub struct Shared {
     pub enclave: Arc<dyn Enclave>,
     pub request: Vec<u8>,
-    pub module: Arc<[u8]>,
+    pub module: Module,
     pub timeout: Option<Duration>,
     pub started: Instant,
     pub stop: Stop,

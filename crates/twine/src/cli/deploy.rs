@@ -144,9 +144,10 @@ pub fn bundle(program: &Program, key: &DeliveryKey, secrets: Option<&Path>) -> R
         }
         None => Secrets::none().bundle(deliverer, Path::new(""))?,
     };
+    let unread = |error| Failure::new(Code::Io, "io", format!("the module cannot be read: {error}"));
     Ok(Bundle {
         workload: Some(program.presented().to_vec()),
-        module: program.module().map(<[u8]>::to_vec),
+        module: program.module().map(twine::Module::to_vec).transpose().map_err(unread)?,
         ..secrets
     })
 }

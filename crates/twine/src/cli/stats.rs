@@ -72,7 +72,7 @@ fn micros(duration: Duration) -> u64 {
 fn name(phase: StartPhase) -> &'static str {
     match phase {
         StartPhase::Launch => "launch",
-        StartPhase::Runtime => "runtime and module",
+        StartPhase::Runtime => "runtime",
         StartPhase::Compiled => "compile",
         StartPhase::Cached => "from the sealed cache",
         StartPhase::Attested => "attest",
