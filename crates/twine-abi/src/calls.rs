@@ -314,6 +314,14 @@ calls! {
         offset, /// Most bytes of the answer.
         max } => CollateralReply { /// Size of the whole.
         total }
+    /// Asks for a store's contents in the host's memory, to be read there without a call. The enclave checks once that
+    /// the place is outside; what it reads there is as hostile as an answer of [`StoreRead`]. A later answer for the same
+    /// store takes the earlier one's place. Where the host's disk fails, the run ends as in a power cut.
+    70 StoreMap as store_map { /// Handle.
+        store } => StoreMapReply { /// Where it starts.
+        address, /// Bytes of the store that are there now.
+        length, /// Bytes of addresses: what the store grows to appears there, as far as they reach.
+        room }
 }
 
 /// Most bytes of a quote.

@@ -151,14 +151,14 @@ impl Io {
 
     /// Reads and verifies one block.
     pub(crate) fn get(&mut self, pointer: &Pointer, place: Place, page: &mut Page) -> Result<()> {
-        self.before_reading()?;
+        self.before_reading(|slot| slot == pointer.slot)?;
         self.store.read(&mut [ReadAt { offset: offset_of(pointer.slot), buf: page }])?;
         self.verify(pointer, place, page)
     }
 
     /// Reads and verifies several blocks in one call of the store.
     pub(crate) fn get_all(&mut self, wanted: &[(Pointer, Place)], pages: &mut [Box<Page>]) -> Result<()> {
-        self.before_reading()?;
+        self.before_reading(|slot| wanted.iter().any(|(pointer, _)| pointer.slot == slot))?;
         let mut pieces: Vec<_> = wanted
             .iter()
             .zip(pages.iter_mut())
@@ -168,10 +168,11 @@ impl Io {
         wanted.iter().zip(pages).try_for_each(|((pointer, place), page)| self.verify(pointer, *place, page))
     }
 
-    fn before_reading(&mut self) -> Result<()> {
+    fn before_reading(&mut self, wanted: impl Fn(u32) -> bool) -> Result<()> {
         self.counters.reads += 1;
         // A block evicted from the cache may still sit in the queue.
-        if self.writer.as_ref().is_some_and(|w| !w.slots.is_empty()) { self.flush(None) } else { Ok(()) }
+        let queued = self.writer.as_ref().is_some_and(|w| w.slots.iter().any(|slot| wanted(*slot)));
+        if queued { self.flush(None) } else { Ok(()) }
     }
 
     fn verify(&mut self, pointer: &Pointer, place: Place, page: &mut Page) -> Result<()> {

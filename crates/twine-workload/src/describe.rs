@@ -61,6 +61,9 @@ impl Workload {
         lines.add("limits.stack", self.limits.stack);
         lines.add("limits.descriptors", self.limits.descriptors);
         lines.add("limits.fuel", self.limits.fuel.map_or("none".into(), |fuel| fuel.to_string()));
+        if let Some(cache) = self.limits.volume_cache {
+            lines.add("limits.volume_cache", cache);
+        }
         let clock = match self.clock {
             Clock::Host => "host",
             Clock::Denied => "denied",

@@ -393,11 +393,21 @@ pub struct Limits {
     /// Units of work (about one wasm instruction each) before the guest is stopped; none for no bound.
     #[n(4)]
     pub fuel: Option<u64>,
+    /// Bytes of enclave memory for the cache of each volume; none for 32 MiB.
+    #[n(5)]
+    pub volume_cache: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 4 << 30, table_elements: 1 << 20, stack: 1 << 20, descriptors: 1024, fuel: None }
+        Self {
+            memory: 4 << 30,
+            table_elements: 1 << 20,
+            stack: 1 << 20,
+            descriptors: 1024,
+            fuel: None,
+            volume_cache: None,
+        }
     }
 }
 

@@ -116,6 +116,9 @@ pub struct Options {
     pub compile_only: bool,
     /// How code and secrets come that this host does not have; none: the workload needs nobody to deliver them.
     pub delivery: Option<Ways>,
+    /// Do not show the enclave the stores of volumes in memory: it reads them by calls. Slower, but a disk that fails is
+    /// an error of the program's then and not the end of the run.
+    pub no_map: bool,
 }
 
 /// What a host knows of a program that its owner delivers.
@@ -190,6 +193,7 @@ impl Loaded {
             volumes: hidden.volumes,
             anchors: hidden.anchors,
             folders: hidden.folders,
+            map_stores: !options.no_map,
             quotes: Some(self.quotes),
             delivery: options.delivery.unwrap_or_default(),
             timeout: hidden.timeout,

@@ -16,6 +16,7 @@ use ring::hkdf;
 use twine_abi::calls::{Outcome as Code, *};
 use twine_abi::wire::{MAX_PAYLOAD, Status};
 use twine_enclave::identity::{self, SealTo, SealVersions};
+use twine_enclave::window::Window;
 use twine_enclave::{border, clock, random};
 use twine_volume::store::{ReadAt, Store, StoreError, WriteAt};
 use twine_volume::{Clock, Entropy, EntropyFailed, Environment, Error, MasterKey, Options, Volume};
@@ -32,6 +33,7 @@ pub fn open(
     policy: KeyPolicy,
     freshness: &Freshness,
     read_only: bool,
+    cache: Option<u64>,
 ) -> Result<Arc<Volume>, End> {
     let refused = |why: String| End::refused(format!("volume {name}: {why}"));
     let mut label = [0; MAX_LABEL];
@@ -53,10 +55,13 @@ pub fn open(
     let label = if new { new_label(policy) } else { Label::parse(&label[..bytes], policy) };
     let label = label.map_err(refused)?;
     let master = label.master_key(name).map_err(refused)?;
-    let store = Box::new(HostStore(reply.store));
+    let store = Box::new(HostStore::new(reply.store));
     let (anchor, anchor_policy) = anchor::of(freshness, name, reply.store);
     let environment = Environment { entropy: Box::new(Random), clock: Box::new(Wall), anchor };
-    let options = Options { read_only, anchor_policy, ..Options::default() };
+    let mut options = Options { read_only, anchor_policy, ..Options::default() };
+    if let Some(bytes) = cache {
+        options.cache_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
     let opened = if new {
         border::call(&StoreLabel { store: reply.store }, &label.0, &mut [])
             .map_err(|status| refused(format!("the host could not keep its label ({status:?})")))?;
@@ -165,8 +170,19 @@ impl Clock for Wall {
     }
 }
 
-/// A store of the host, by its handle. Large batches go in as many calls as they need.
-struct HostStore(u64);
+/// A store of the host, by its handle: read in the host's memory where the host maps it, else by calls. Large batches
+/// go in as many calls as they need.
+struct HostStore {
+    store: u64,
+    map: Option<Map>,
+}
+
+struct Map {
+    window: Window,
+    /// Bytes of the store that are there.
+    length: u64,
+    room: u64,
+}
 
 fn failed(operation: &'static str) -> impl Fn(Status) -> StoreError {
     move |status| match status {
@@ -180,13 +196,38 @@ fn failed(operation: &'static str) -> impl Fn(Status) -> StoreError {
 const BATCH: usize = MAX_PAYLOAD - 16 * PIECES;
 const PIECES: usize = 1024;
 
-fn push_pair(message: &mut Vec<u8>, offset: u64, length: usize) {
-    message.extend_from_slice(&offset.to_le_bytes());
-    message.extend_from_slice(&(length as u64).to_le_bytes());
+fn push_pair(pairs: &mut Vec<u8>, offset: u64, length: usize) {
+    pairs.extend_from_slice(&offset.to_le_bytes());
+    pairs.extend_from_slice(&(length as u64).to_le_bytes());
 }
 
 impl HostStore {
-    /// Reads one batch: directly into place where it is one piece, else through one buffer.
+    fn new(store: u64) -> Self {
+        let mut new = Self { store, map: None };
+        new.remap();
+        new
+    }
+
+    /// Asks for the store in the host's memory; without it, it is read by calls.
+    fn remap(&mut self) {
+        let ask = StoreMap { store: self.store };
+        self.map =
+            border::call(&ask, &[], &mut []).ok().and_then(|(StoreMapReply { address, length, room }, _)| {
+                let window = Window::new(address, room)?;
+                Some(Map { window, length: length.min(room), room })
+            });
+    }
+
+    /// Reads without a call what the map shows.
+    fn look(&self, pieces: &mut [ReadAt<'_>]) -> bool {
+        self.map.as_ref().is_some_and(|map| {
+            pieces.iter_mut().all(|piece| {
+                let end = piece.offset.saturating_add(piece.buf.len() as u64);
+                end <= map.length && map.window.read(piece.offset, piece.buf)
+            })
+        })
+    }
+
     fn read_batch(&self, pieces: &mut [(u64, &mut [u8])]) -> Result<(), StoreError> {
         let mut pairs = Vec::with_capacity(16 * pieces.len());
         let mut total = 0;
@@ -194,46 +235,33 @@ impl HostStore {
             push_pair(&mut pairs, *offset, buf.len());
             total += buf.len();
         }
-        let ask = StoreRead { store: self.0, pieces: pieces.len() as u64 };
-        let short = StoreError::Failed { operation: "read", code: 0 };
-        if let [(_, buf)] = pieces {
-            let (_, got) = border::call(&ask, &pairs, buf).map_err(failed("read"))?;
-            return if got == total { Ok(()) } else { Err(short) };
-        }
-        let mut bytes = vec![0; total];
-        let (_, got) = border::call(&ask, &pairs, &mut bytes).map_err(failed("read"))?;
-        if got != total {
-            return Err(short);
-        }
-        let mut rest = &bytes[..];
-        for (_, buf) in pieces {
-            let (piece, tail) = rest.split_at(buf.len());
-            buf.copy_from_slice(piece);
-            rest = tail;
-        }
-        Ok(())
+        let ask = StoreRead { store: self.store, pieces: pieces.len() as u64 };
+        let mut into: Vec<&mut [u8]> = pieces.iter_mut().map(|(_, buf)| &mut **buf).collect();
+        let (_, got) = border::call_with(&ask, &[&pairs], &mut into).map_err(failed("read"))?;
+        if got == total { Ok(()) } else { Err(StoreError::Failed { operation: "read", code: 0 }) }
     }
 
     fn write_batch(&self, parts: &[(&[u8], u64)]) -> Result<(), StoreError> {
-        let mut message = Vec::with_capacity(parts.iter().map(|(part, _)| 16 + part.len()).sum());
+        let mut pairs = Vec::with_capacity(16 * parts.len());
         for (part, offset) in parts {
-            push_pair(&mut message, *offset, part.len());
+            push_pair(&mut pairs, *offset, part.len());
         }
-        for (part, _) in parts {
-            message.extend_from_slice(part);
-        }
-        let ask = StoreWrite { store: self.0, pieces: parts.len() as u64 };
-        border::call(&ask, &message, &mut []).map(|_| ()).map_err(failed("write"))
+        let data: Vec<&[u8]> = [&pairs[..]].into_iter().chain(parts.iter().map(|(part, _)| *part)).collect();
+        let ask = StoreWrite { store: self.store, pieces: parts.len() as u64 };
+        border::call_with(&ask, &data, &mut []).map(|_| ()).map_err(failed("write"))
     }
 }
 
 impl Store for HostStore {
     fn length(&mut self) -> Result<u64, StoreError> {
-        let ask = StoreLength { store: self.0 };
+        let ask = StoreLength { store: self.store };
         border::call(&ask, &[], &mut []).map(|(reply, _)| reply.length).map_err(failed("length"))
     }
 
     fn read(&mut self, pieces: &mut [ReadAt<'_>]) -> Result<(), StoreError> {
+        if self.look(pieces) {
+            return Ok(());
+        }
         let mut batch: Vec<(u64, &mut [u8])> = Vec::new();
         let mut bytes = 0;
         for piece in pieces {
@@ -273,21 +301,31 @@ impl Store for HostStore {
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        border::call(&StoreSync { store: self.0 }, &[], &mut []).map(|_| ()).map_err(failed("sync"))
+        border::call(&StoreSync { store: self.store }, &[], &mut []).map(|_| ()).map_err(failed("sync"))
     }
 
     fn allocate(&mut self, offset: u64, len: u64) -> Result<(), StoreError> {
-        let ask = StoreAllocate { store: self.0, offset, length: len };
-        border::call(&ask, &[], &mut []).map(|_| ()).map_err(failed("allocate"))
+        let ask = StoreAllocate { store: self.store, offset, length: len };
+        border::call(&ask, &[], &mut []).map_err(failed("allocate"))?;
+        let end = offset.saturating_add(len);
+        match &mut self.map {
+            Some(map) if end <= map.room => map.length = map.length.max(end),
+            Some(_) => self.remap(),
+            None => {}
+        }
+        Ok(())
     }
 
     fn punch(&mut self, offset: u64, len: u64) -> Result<(), StoreError> {
-        let ask = StorePunch { store: self.0, offset, length: len };
+        let ask = StorePunch { store: self.store, offset, length: len };
         border::call(&ask, &[], &mut []).map(|_| ()).map_err(failed("punch"))
     }
 
     fn truncate(&mut self, len: u64) -> Result<(), StoreError> {
-        let ask = StoreTruncate { store: self.0, length: len };
+        let ask = StoreTruncate { store: self.store, length: len };
+        if let Some(map) = &mut self.map {
+            map.length = map.length.min(len);
+        }
         border::call(&ask, &[], &mut []).map(|_| ()).map_err(failed("truncate"))
     }
 }

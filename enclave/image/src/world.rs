@@ -80,7 +80,7 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
     for mount in &workload.mounts {
         let (files, access) = match &mount.source {
             MountSource::Delivered { .. } => (delivered(mount, request.files())?, Access::ReadOnly),
-            _ => volumes.mount(mount)?,
+            _ => volumes.mount(mount, workload.limits.volume_cache)?,
         };
         let root = files.root();
         builder = builder.preopen(&mount.guest, files, root, access);
@@ -145,7 +145,7 @@ fn delivered(mount: &Mount, files: &[File]) -> Result<Arc<dyn FileSystem>, End> 
 pub struct Volumes(Vec<(String, Arc<Volume>)>);
 
 impl Volumes {
-    fn mount(&mut self, mount: &Mount) -> Result<(Arc<dyn FileSystem>, Access), End> {
+    fn mount(&mut self, mount: &Mount, cache: Option<u64>) -> Result<(Arc<dyn FileSystem>, Access), End> {
         let access = if mount.read_only { Access::ReadOnly } else { Access::ReadWrite };
         let files: Arc<dyn FileSystem> = match &mount.source {
             MountSource::Scratch { bytes } => {
@@ -155,7 +155,7 @@ impl Volumes {
                 if self.0.iter().any(|(open, _)| open == name) {
                     return Err(End::refused(format!("the volume {name} is mounted twice")));
                 }
-                let volume = volume::open(name, *key, freshness, mount.read_only)?;
+                let volume = volume::open(name, *key, freshness, mount.read_only, cache)?;
                 self.0.push((name.clone(), volume.clone()));
                 volume
             }

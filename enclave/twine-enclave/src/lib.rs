@@ -20,6 +20,7 @@ mod start;
 mod tcb;
 pub mod thread;
 mod untrusted;
+pub mod window;
 
 pub use exception::stop_requested;
 pub use tcb::errno;

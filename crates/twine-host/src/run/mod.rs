@@ -7,6 +7,7 @@ mod anchors;
 mod buffer;
 mod cache;
 pub mod folders;
+mod map;
 mod module;
 mod park;
 mod peers;
@@ -43,6 +44,8 @@ pub struct Job {
     pub anchors: Vec<(String, String)>,
     /// Where the folders of measured and insecure mounts are.
     pub folders: Vec<folders::Place>,
+    /// Whether the enclave may read them in memory.
+    pub map_stores: bool,
     /// Who quotes the enclave's reports; nobody: it cannot attest itself.
     pub quotes: Option<Arc<dyn QuoteProvider>>,
     /// How code and secrets come that the host does not have.

@@ -558,4 +558,9 @@ impl Server for Service {
             self.0.anchors.serve(&name, &store, ask.operation, data.split_at_checked(expected), out)?;
         Ok((AnchorReply {}, count))
     }
+
+    fn store_map(&mut self, ask: StoreMap, _: &[u8], _: &mut [u8]) -> Result<(StoreMapReply, usize), Status> {
+        let (address, length, room) = self.stores().map(ask.store)?;
+        Ok((StoreMapReply { address, length, room }, 0))
+    }
 }

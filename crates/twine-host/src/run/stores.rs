@@ -8,16 +8,28 @@ use twine_abi::calls::MAX_LABEL;
 use twine_abi::wire::{MAX_PAYLOAD, Status};
 use twine_volume::store::{FileStore, ReadAt, Store, StoreError, WriteAt};
 
+use super::map::Map;
+
 /// Where volumes are, and those that are open.
 pub struct Stores {
     places: Vec<(String, PathBuf)>,
-    open: Vec<(FileStore, PathBuf)>,
-    names: Vec<String>,
+    open: Vec<Open>,
+    maps: bool,
 }
 
+struct Open {
+    name: String,
+    store: FileStore,
+    path: PathBuf,
+    map: Option<Map>,
+}
+
+/// Fewest addresses of a map: they cost nothing, and another map costs the page tables of the first.
+const MAP_ROOM: u64 = 64 << 30;
+
 impl Stores {
-    pub fn new(places: Vec<(String, PathBuf)>) -> Self {
-        Self { places, open: Vec::new(), names: Vec::new() }
+    pub fn new(places: Vec<(String, PathBuf)>, maps: bool) -> Self {
+        Self { places, open: Vec::new(), maps }
     }
 
     /// Opens or creates the store of the volume `name`: handle, length, bytes of its label in `out`.
@@ -37,14 +49,14 @@ impl Stores {
             Err(_) => return Err(Status::Io),
         };
         out[..label.len()].copy_from_slice(&label);
-        self.open.push((store, path));
-        self.names.push(String::from_utf8_lossy(name).into_owned());
+        let name = String::from_utf8_lossy(name).into_owned();
+        self.open.push(Open { name, store, path, map: None });
         Ok((self.open.len() as u64 - 1, length, label.len()))
     }
 
     /// Keeps a label, complete or not at all.
     pub fn label(&mut self, store: u64, label: &[u8]) -> Result<(), Status> {
-        let path = label_path(&self.entry(store)?.1);
+        let path = label_path(&self.entry(store)?.path);
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|_| Status::Io)?;
         file.write_all(label).and_then(|()| file.as_file().sync_all()).map_err(|_| Status::Io)?;
@@ -66,7 +78,7 @@ impl Stores {
             total += length;
             reads.push(ReadAt { offset, buf });
         }
-        self.entry(store)?.0.read(&mut reads).map_err(status)?;
+        self.entry(store)?.store.read(&mut reads).map_err(status)?;
         Ok(total)
     }
 
@@ -78,7 +90,19 @@ impl Stores {
             rest = tail;
             writes.push(WriteAt { offset, bytes });
         }
-        self.entry(store)?.0.write(&writes).map_err(status)
+        self.entry(store)?.store.write(&writes).map_err(status)
+    }
+
+    /// Maps a store: address, bytes there are, bytes there may be.
+    pub fn map(&mut self, store: u64) -> Result<(u64, u64, u64), Status> {
+        if !self.maps {
+            return Err(Status::Unsupported);
+        }
+        let open = self.entry(store)?;
+        let length = open.store.length().map_err(status)?;
+        open.map = None;
+        let map = open.map.insert(Map::new(&open.store, MAP_ROOM.max(length.saturating_mul(4)))?);
+        Ok((map.address(), length, map.room()))
     }
 
     /// One of the calls without pieces.
@@ -87,16 +111,16 @@ impl Stores {
         store: u64,
         act: impl FnOnce(&mut FileStore) -> Result<T, StoreError>,
     ) -> Result<T, Status> {
-        act(&mut self.entry(store)?.0).map_err(status)
+        act(&mut self.entry(store)?.store).map_err(status)
     }
 
     /// Name of an open volume, and its file.
     pub fn place(&mut self, store: u64) -> Result<(String, PathBuf), Status> {
-        let path = self.entry(store)?.1.clone();
-        Ok((self.names[store as usize].clone(), path))
+        let open = self.entry(store)?;
+        Ok((open.name.clone(), open.path.clone()))
     }
 
-    fn entry(&mut self, store: u64) -> Result<&mut (FileStore, PathBuf), Status> {
+    fn entry(&mut self, store: u64) -> Result<&mut Open, Status> {
         usize::try_from(store).ok().and_then(|store| self.open.get_mut(store)).ok_or(Status::Invalid)
     }
 }

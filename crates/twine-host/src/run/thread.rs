@@ -56,7 +56,7 @@ impl Shared {
             streams: Mutex::new(job.streams),
             observer: Mutex::new(job.observer),
             cache: Mutex::new(super::cache::Cache::new(job.cache)),
-            stores: Mutex::new(super::stores::Stores::new(job.volumes)),
+            stores: Mutex::new(super::stores::Stores::new(job.volumes, job.map_stores)),
             peers: Mutex::new(super::peers::Peers::new(job.delivery)),
             quotes: job.quotes,
             folders: Mutex::new(super::folders::Folders::new(job.folders)),
@@ -244,9 +244,13 @@ fn answer(
     if head.checked_add(bytes).is_none_or(|end| end > length) {
         return Err(Status::Invalid);
     }
-    let data = buffer[head..head + bytes].to_vec();
+    // The reply's bytes are made behind the request's, which the server is reading, and moved once it has.
+    let (asked, room) = buffer.split_at_mut(head + padded(bytes));
     let reply_head = 8 * (reply_words(call) + 2);
-    let (words, count, written) = dispatch(service, call, &request, &data, &mut buffer[reply_head..])?;
+    let room_len = room.len().saturating_sub(reply_head);
+    let (words, count, written) =
+        dispatch(service, call, &request, &asked[head..head + bytes], &mut room[..room_len])?;
+    buffer.copy_within(head + padded(bytes)..head + padded(bytes) + written, reply_head);
     let head = [Status::Ok as u64].into_iter().chain(words.into_iter().take(count)).chain([written as u64]);
     for (slot, word) in buffer.chunks_exact_mut(8).zip(head) {
         slot.copy_from_slice(&word.to_le_bytes());

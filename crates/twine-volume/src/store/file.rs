@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
@@ -49,6 +50,12 @@ impl FileStore {
             Err(Errno::WOULDBLOCK) => Err(StoreError::InUse),
             Err(errno) => Err(errno_failed("lock", errno)),
         }
+    }
+}
+
+impl AsFd for FileStore {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

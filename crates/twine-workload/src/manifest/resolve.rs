@@ -411,6 +411,7 @@ fn limits(table: &LimitsTable) -> Limits {
         stack: table.stack.0,
         descriptors: table.descriptors,
         fuel: table.fuel,
+        volume_cache: table.volume_cache.map(|size| size.0),
     }
 }
 

@@ -296,12 +296,22 @@ pub struct LimitsTable {
     /// Units of work, about one wasm instruction each; not bounded if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
+    /// Bytes of enclave memory for the cache of each volume, as a number or like "64 MiB"; 32 MiB if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_cache: Option<Size>,
 }
 
 impl Default for LimitsTable {
     fn default() -> Self {
-        let Limits { memory, table_elements, stack, descriptors, fuel } = Limits::default();
-        Self { memory: Size(memory), table_elements, stack: Size(stack), descriptors, fuel }
+        let Limits { memory, table_elements, stack, descriptors, fuel, volume_cache } = Limits::default();
+        Self {
+            memory: Size(memory),
+            table_elements,
+            stack: Size(stack),
+            descriptors,
+            fuel,
+            volume_cache: volume_cache.map(Size),
+        }
     }
 }
 

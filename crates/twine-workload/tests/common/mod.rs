@@ -73,6 +73,7 @@ pub fn full() -> Workload {
             stack: 512 << 10,
             descriptors: 64,
             fuel: Some(u64::MAX),
+            volume_cache: None,
         },
         clock: Clock::Denied,
         diagnostics: false,

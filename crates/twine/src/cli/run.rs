@@ -34,6 +34,10 @@ pub struct Options {
     /// Print each WASI call as it happens; debug enclaves only
     #[arg(long)]
     trace: bool,
+    /// Read volumes by host calls, not in the host's memory: slower, but a failing disk is then the program's error and
+    /// not the end of the run
+    #[arg(long)]
+    no_map: bool,
     /// Write {"event":"exit","source":"guest|runtime","code":N} to this open file descriptor at the end
     #[arg(long, value_name = "N")]
     status_fd: Option<u32>,
@@ -126,7 +130,8 @@ impl Options {
         insecure.into_iter().for_each(|what| identity.is_insecure(what));
         let load = loaded.took();
         let delivery = self.delivery.ways()?;
-        let options = twine::Options { trace: self.trace, delivery, ..Default::default() };
+        let options =
+            twine::Options { trace: self.trace, no_map: self.no_map, delivery, ..Default::default() };
         let (report, fuel, timeout) = match what {
             What::Program(program) => {
                 let (fuel, timeout) = (program.workload().limits.fuel, program.timeout());

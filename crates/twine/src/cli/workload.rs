@@ -41,6 +41,9 @@ pub struct Workload {
     /// Run a module whose imports are not all provided: the others trap when they are called
     #[arg(long)]
     unknown_imports_trap: bool,
+    /// Enclave memory for the cache of each volume [default: 32 MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    volume_cache: Option<u64>,
     /// The module (.wasm, or .wat in text form), and the program's own arguments
     #[arg(value_name = "MODULE [ARGS]", trailing_var_arg = true)]
     module_and_args: Vec<String>,
@@ -106,6 +109,7 @@ impl Workload {
             let origin = Origin::Flag("--unknown-imports-trap".to_owned());
             config.set(&["workload", "unknown_imports"], "trap", origin);
         }
+        limit("volume_cache", "--volume-cache", self.volume_cache);
         if let Some(timeout) = &self.timeout {
             config.set(&["host", "timeout"], timeout.as_str(), Origin::Flag("--timeout".to_owned()));
         }
