@@ -53,7 +53,7 @@ pub fn refusal(may: &'static [Status]) -> impl Fn(Status) -> Error {
         Status::TooLarge => Error::TooLarge,
         Status::TooManyLinks => Error::TooManyLinks,
         Status::NameTooLong => Error::NameTooLong,
-        Status::Ok | Status::Io | Status::Busy => Error::Io,
+        Status::Ok | Status::Io | Status::Busy | Status::Closed => Error::Io,
     }
 }
 
