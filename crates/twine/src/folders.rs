@@ -37,12 +37,18 @@ fn folder(what: &'static str, variable: &'static str, below_home: &str) -> Resul
         .ok_or(Error::NoFolder { what, variable })
 }
 
-/// Makes the folder of the cache, for its user alone, unless it is there.
-pub(crate) fn create_cache(folder: &Path) -> Result<()> {
+/// What to do about a state folder that cannot be made.
+pub(crate) const STATE: &str = "make it writable for this user, or name another place with XDG_STATE_HOME";
+/// What to do about a cache folder that cannot be made.
+pub(crate) const CACHE: &str =
+    "make it writable for this user, name another place with XDG_CACHE_HOME, or do without (--no-cache)";
+
+/// Makes the folder, for its user alone, unless it is there.
+pub(crate) fn create(folder: &Path, remedy: &'static str) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|source| Error::Io {
         path: folder.to_owned(),
         // A parent that cannot exist is no missing input.
         source: std::io::Error::other(source),
-        remedy: "make it writable for this user, name another place with XDG_CACHE_HOME, or do without (--no-cache)",
+        remedy,
     })
 }

@@ -45,7 +45,7 @@ impl Runner {
     /// As [`Runner::new`].
     pub fn with(tee: Tee, image: Image, folders: &Folders) -> Result<Self> {
         let runner = Self::without_cache(tee, image, folders)?;
-        folders::create_cache(&folders.cache)?;
+        folders::create(&folders.cache, folders::CACHE)?;
         Ok(Self { cache: Some(folders.cache.clone()), ..runner })
     }
 

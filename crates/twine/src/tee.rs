@@ -52,7 +52,7 @@ impl Tee {
                 remedy: "use a release that has one; `twine platform` shows what this machine offers",
             }),
             Self::Sim => {
-                folders::create(state)?;
+                folders::create(state, folders::STATE)?;
                 let processor = Arc::new(Processor::new(Fuse::open(state)?)?);
                 let quotes = Arc::new(SimulatedQuotes::new(processor.clone()));
                 Ok((Box::new(Sim::new(processor)?), quotes))
