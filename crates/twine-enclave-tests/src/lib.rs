@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use adversary::{Adversary, Plan, Reply};
 use twine_abi::calls::{Outcome, Stage, StartPhase};
 use twine_host::backend::{Backend, Config, Enclave};
-use twine_host::run::{End, Job, Observer, Report, Streams};
+use twine_host::run::{End, Job, Module, Observer, Report, Streams, Ways};
 use twine_host::sim::{Fuse, Processor, Sim};
 
 /// The image that runs tests.
@@ -106,9 +106,14 @@ pub fn run_with(
     let nothing = std::fs::File::open("/dev/null").expect("every system has it");
     let mut job = Job {
         request,
-        module: module.into(),
+        module: Module::Bytes(module.into()),
         cache: None,
         volumes: Vec::new(),
+        anchors: Vec::new(),
+        folders: Vec::new(),
+        map_stores: true,
+        quotes: None,
+        delivery: Ways::default(),
         timeout: None,
         streams: Streams {
             stdin: OwnedFd::from(nothing),
@@ -117,6 +122,7 @@ pub fn run_with(
             log: Box::new(log.clone()),
         },
         observer: Box::new(Silent),
+        liar: None,
     };
     change(&mut job);
     // A thread takes no signals while it is inside: this one stays outside, so that the harness can end the process.

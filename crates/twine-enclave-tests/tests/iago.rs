@@ -246,7 +246,7 @@ impl Subject {
         let config = Config { id: candidate.config_id().0, svn: candidate.config_svn() };
         let enclave = sim.load(&mut image.sgxs(), &image.sigstruct().to_bytes(), &config).unwrap();
         let enclave: Arc<dyn Enclave> = Arc::new(Adversary::new(enclave, plan));
-        run_with(&enclave, self.request.clone(), self.program.module().unwrap().to_vec(), |job| {
+        run_with(&enclave, self.request.clone(), self.program.module().unwrap().unwrap(), |job| {
             job.cache = Some(self.folder.path().join("cache"));
             job.volumes = self.program.volumes().to_vec();
             job.timeout = Some(MINUTE);

@@ -50,6 +50,9 @@ enum Node {
     File(NamedFile),
 }
 
+/// The time of its last use, and its bytes.
+type Chunk = (u64, Box<[u8]>);
+
 #[derive(Default)]
 struct Live {
     opens: HashMap<usize, u64>,
@@ -58,7 +61,8 @@ struct Live {
     root: Option<u64>,
     /// Digests of the chunks of every file that was found to be the one that the workload names; `None`: it is not.
     checked: HashMap<usize, Option<Vec<Digest>>>,
-    cache: HashMap<(usize, u64), (u64, Box<[u8]>)>,
+    /// Chunks by file and number, each with the time of its last use.
+    cache: HashMap<(usize, u64), Chunk>,
     time: u64,
 }
 

@@ -23,7 +23,7 @@ impl Service {
     fn start(entry: &str, limits: &str) -> Self {
         let mut owner = Owner::new();
         // The service cannot wait for results, so the program's output is the host's.
-        owner.to_host();
+        owner.give_to_host();
         owner.user.file("keys.toml", config(entry, limits));
         let policy = fs::read_to_string(owner.user.home.path().join("policy.toml")).unwrap();
         owner.user.file("policy.toml", format!("{policy}[evidence]\ninsecure_simulation = true\n"));
@@ -130,7 +130,7 @@ fn rates_and_slow_peers_have_limits() {
 #[test]
 fn mistakes_in_the_configuration_name_the_field() {
     let mut owner = Owner::new();
-    owner.to_host();
+    owner.give_to_host();
     let check = |text: String, code: i32, expected: &str| {
         owner.user.file("keys.toml", text);
         let mut command = owner.user.twine();

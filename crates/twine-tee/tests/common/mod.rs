@@ -157,8 +157,11 @@ pub enum Length {
 }
 use Length::{Fixed, Parameter};
 
+/// Name, number of parameters, and which of them are pointers with which lengths.
+pub type Function = (&'static str, usize, &'static [(usize, Length)]);
+
 /// Names, numbers of parameters, and which of them are pointers; `evidence_verify` has one of 64 bits.
-pub const FUNCTIONS: &[(&str, usize, &[(usize, Length)])] = &[
+pub const FUNCTIONS: &[Function] = &[
     ("identity", 1, &[(0, Fixed(224))]),
     ("evidence_collect", 7, &[(0, Parameter(1)), (2, Parameter(3)), (4, Parameter(5)), (6, Fixed(4))]),
     (

@@ -105,11 +105,11 @@ impl Workload {
         limit("fuel", "--fuel", self.fuel);
         limit("memory", "--max-memory", self.max_memory);
         limit("table_elements", "--max-table-elements", self.max_table_elements);
+        limit("volume_cache", "--volume-cache", self.volume_cache);
         if self.unknown_imports_trap {
             let origin = Origin::Flag("--unknown-imports-trap".to_owned());
             config.set(&["workload", "unknown_imports"], "trap", origin);
         }
-        limit("volume_cache", "--volume-cache", self.volume_cache);
         if let Some(timeout) = &self.timeout {
             config.set(&["host", "timeout"], timeout.as_str(), Origin::Flag("--timeout".to_owned()));
         }

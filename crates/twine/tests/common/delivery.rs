@@ -50,7 +50,7 @@ impl Owner {
     }
 
     /// Lets the host have the program's output.
-    pub fn to_host(&mut self) {
+    pub fn give_to_host(&mut self) {
         self.output = false;
         self.write_manifest("", "");
     }
