@@ -86,7 +86,7 @@ fn a_read_only_volume_refuses_changes_and_is_not_created() {
 #[test]
 fn a_volume_option_without_a_guest_path_is_a_usage_error() {
     let user = User::new();
-    user.run(&["--dir", "data.volume", &program("append.wat")]).fails(64, &["FILE::GUEST"]);
+    user.run(&["--dir", "data.volume", &program("append.wat")]).fails(64, &["HOST::GUEST"]);
 }
 
 /// The program that appends, as version `version` of a workload that `key` owns, on the store `store`.
