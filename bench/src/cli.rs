@@ -216,7 +216,7 @@ fn measure_all(
         bar.set_position(before + u64::from(effort.rounds) + 1);
         match done {
             Ok(row) => {
-                bar.println(report::line(&row));
+                bar.suspend(|| eprintln!("{}", report::line(&row)));
                 measured.push(row);
             }
             Err(error) => left_out.push(format!("{}: {error:#}", row.id)),
