@@ -180,16 +180,12 @@ calls! {
     /// A phase of the start-up is over; the host takes the time.
     17 Phase as phase { /// A [`StartPhase`].
         phase } => PhaseReply {}
-    /// Opens the store of the volume that the request's bytes name, creating it where there is none. Bytes back: the
-    /// label kept with it, empty for a new one. Everything that comes out of a store is hostile until the volume has
-    /// verified it.
+    /// Opens the store of the volume that the request's bytes name, creating it where there is none. Everything that comes
+    /// out of a store is hostile until the volume has verified it.
     18 StoreOpen as store_open { /// 1: to change it.
         write } => StoreOpenReply { /// Handle for the calls below.
         store, /// Its length in bytes.
         length }
-    /// Keeps a label (at most [`MAX_LABEL`] bytes) with a store; what the key's derivation needs, none of it secret.
-    19 StoreLabel as store_label { /// Handle.
-        store } => StoreLabelReply {}
     /// Reads pieces. The request's bytes are pairs of offset and length, the answer's the pieces one after another, all
     /// of them; what lies past the end reads as zeros.
     20 StoreRead as store_read { /// Handle.
@@ -322,6 +318,17 @@ calls! {
         address, /// Bytes of the store that are there now.
         length, /// Bytes of addresses: what the store grows to appears there, as far as they reach.
         room }
+    /// What an open volume tells about itself, for statistics. The request's bytes: its name, a zero byte, its anchor's name.
+    55 VolumeState as volume_state { /// Sequence of the last committed state.
+        sequence, /// Bytes of the store that the volume accounts for.
+        store_bytes, /// Of these, in use.
+        used_bytes, /// A [`Window`].
+        window, /// Nanoseconds, for [`Window::Interval`].
+        interval } => VolumeStateReply {}
+    /// One thing that checking a volume found wrong; the request's bytes say what, in words that are not of the contents.
+    56 Finding as finding { /// Inode that it concerns; `u64::MAX`: none.
+        inode, /// Slot of 4 KiB in the store; `u64::MAX`: none.
+        slot } => FindingReply {}
 }
 
 /// Most bytes of a quote.
@@ -329,9 +336,6 @@ pub const MAX_QUOTE: usize = 1 << 16;
 
 /// Most bytes of an anchor's record or of a service's answer.
 pub const MAX_ANCHOR: usize = 512;
-
-/// Most bytes of a store's label.
-pub const MAX_LABEL: usize = 256;
 
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $value:literal),* $(,)? }) => {
@@ -390,6 +394,20 @@ codes! {
         Attested = 6,
         /// Code and secrets are in the enclave.
         Delivered = 7,
+    }
+}
+
+codes! {
+    /// How much of a volume's history a host can take back at a restart without being noticed.
+    Window {
+        /// All of it: there is no anchor.
+        Unbounded = 0,
+        /// Nothing that a sync acknowledged.
+        Nothing = 1,
+        /// The commits of an interval.
+        Interval = 2,
+        /// The commits of one run that did not end properly.
+        Run = 3,
     }
 }
 

@@ -216,7 +216,7 @@ fn claims_bind_key_nonce_and_session() {
 }
 
 fn volume(freshness: Freshness) -> Workload {
-    let source = MountSource::Volume { name: "v".into(), key: KeyPolicy::Signer, freshness };
+    let source = MountSource::Volume { name: "v".into(), key: KeyPolicy::Signer, freshness, export_to: None };
     let mut workload = Workload::new(sha256(b"module"));
     workload.mounts = vec![Mount { guest: "/data".into(), source, read_only: false }];
     workload

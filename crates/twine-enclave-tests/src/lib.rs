@@ -99,14 +99,14 @@ pub fn run(enclave: &Arc<dyn Enclave>, request: Vec<u8>, module: Vec<u8>) -> Ran
 pub fn run_with(
     enclave: &Arc<dyn Enclave>,
     request: Vec<u8>,
-    module: Vec<u8>,
+    module: impl Into<Module>,
     change: impl FnOnce(&mut Job),
 ) -> Ran {
     let (stdout, log) = (Written::default(), Written::default());
     let nothing = std::fs::File::open("/dev/null").expect("every system has it");
     let mut job = Job {
         request,
-        module: Module::Bytes(module.into()),
+        module: module.into(),
         cache: None,
         volumes: Vec::new(),
         anchors: Vec::new(),

@@ -232,12 +232,15 @@ fn enter(enclave: &dyn Enclave, slot: usize, buffer: u64, size: u64) -> Option<L
     Left::from_register(regs.rdi)
 }
 
+/// What a host says at an entry, made of four words.
+type Case = fn(u64, u64, u64, u64) -> (u64, u64);
+
 #[test]
 fn a_bad_buffer_is_the_end_of_the_enclave() {
     let size = BUFFER_SIZE as u64;
     let memory = vec![0_u8; 3 * BUFFER_SIZE];
     let good = (memory.as_ptr() as u64).next_multiple_of(4096);
-    let cases: [fn(u64, u64, u64, u64) -> (u64, u64); 12] = [
+    let cases: [Case; 12] = [
         |_, _, _, size| (0, size),
         |good, _, _, size| (good + 8, size),
         |good, _, _, size| (good + 1, size),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use twine::workload::manifest::Config as Manifest;
 use twine::{Image, Program};
 use twine_abi::calls::{Call, Outcome};
-use twine_abi::run::RunRequest;
+use twine_abi::run::{Operation, RunRequest};
 use twine_abi::wire::{BUFFER_SIZE, MAX_PAYLOAD};
 use twine_enclave_tests::{Adversary, DEBUG, PRODUCTION, Plan, Ran, Reply, load, processor, run_with};
 use twine_host::backend::{Backend, Config, Enclave};
@@ -233,7 +233,14 @@ impl Subject {
         std::fs::write(&manifest, text).unwrap();
         let program = Program::from_config(&Manifest::read(&manifest).unwrap()).unwrap();
         let workload = program.workload().to_bytes().unwrap();
-        let request = RunRequest { flags: twine_abi::run::CACHE, workload: &workload, environment: &[] };
+        let request = RunRequest {
+            flags: twine_abi::run::CACHE,
+            operation: Operation::Run,
+            workload: &workload,
+            environment: &[],
+            volume: &[],
+            insecure_keys: &[],
+        };
         let mut bytes = request.header().to_vec();
         bytes.extend_from_slice(&workload);
         bytes.resize(bytes.len().next_multiple_of(8), 0);
@@ -246,7 +253,7 @@ impl Subject {
         let config = Config { id: candidate.config_id().0, svn: candidate.config_svn() };
         let enclave = sim.load(&mut image.sgxs(), &image.sigstruct().to_bytes(), &config).unwrap();
         let enclave: Arc<dyn Enclave> = Arc::new(Adversary::new(enclave, plan));
-        run_with(&enclave, self.request.clone(), self.program.module().unwrap().unwrap(), |job| {
+        run_with(&enclave, self.request.clone(), self.program.module().unwrap().clone(), |job| {
             job.cache = Some(self.folder.path().join("cache"));
             job.volumes = self.program.volumes().to_vec();
             job.timeout = Some(MINUTE);

@@ -14,9 +14,12 @@ use twine_vfs::{Error, FileSystem, FileType, Ino};
 
 const CHUNK: usize = 64 << 10;
 
-/// What the host shows, and how often it was asked to read.
+/// Files by inode, how often the host was asked to read, and what was reported.
+type State = (BTreeMap<u64, Vec<u8>>, u64, Vec<String>);
+
+/// What the host shows.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<(BTreeMap<u64, Vec<u8>>, u64, Vec<String>)>>);
+struct Shown(Arc<Mutex<State>>);
 
 impl Shown {
     fn set(&self, inode: u64, contents: Vec<u8>) {

@@ -1,7 +1,7 @@
 //! The border: what a host tells an enclave.
 
 use twine_abi::calls::{ClockReply, ReadModuleReply, ReadStdinReply, StoreOpenReply};
-use twine_abi::run::RunRequest;
+use twine_abi::run::{Operation, RunRequest};
 use twine_abi::wire::{self, Answer, BUFFER_SIZE, Words, padded};
 
 pub fn run_request(bytes: &[u8]) {
@@ -11,7 +11,7 @@ pub fn run_request(bytes: &[u8]) {
 
 fn encode(request: &RunRequest<'_>) -> Vec<u8> {
     let mut bytes = request.header().to_vec();
-    for part in [request.workload, request.environment] {
+    for part in request.parts() {
         bytes.extend_from_slice(part);
         bytes.resize(padded(bytes.len()), 0);
     }
@@ -19,8 +19,13 @@ fn encode(request: &RunRequest<'_>) -> Vec<u8> {
 }
 
 pub fn run_request_seeds() -> Vec<Vec<u8>> {
-    let parts: [(&[u8], &[u8]); 3] = [(b"", b""), (&[0x5A; 24], b"TERM=dumb\0"), (&[1; 3], &[2; 65])];
-    parts.map(|(workload, environment)| encode(&RunRequest { flags: 5, workload, environment })).into()
+    let parts: [[&[u8]; 4]; 3] =
+        [[b""; 4], [&[0x5A; 24], b"TERM=dumb\0", b"", b""], [&[1; 3], &[2; 65], b"data", b"data=00\0"]];
+    let one = |[workload, environment, volume, insecure_keys]: [&[u8]; 4]| {
+        let operation = Operation::Run;
+        encode(&RunRequest { flags: 5, operation, workload, environment, volume, insecure_keys })
+    };
+    parts.map(one).into()
 }
 
 /// The first 16 bytes are what the host says that it replies and what room the request has, the rest is the buffer.

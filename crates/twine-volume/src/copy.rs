@@ -37,7 +37,7 @@ pub fn copy_tree(
     while let Some((source, target, path)) = todo.pop() {
         copy.directory(source, target, &path, &mut todo, progress)?;
     }
-    // Last, as filling a directory changes its times; in reverse, though nothing depends on it.
+    // Last, as filling a directory changes its times.
     while let Some((source, target)) = copy.times.pop() {
         copy.times_of(source, target)?;
     }
@@ -49,8 +49,9 @@ struct Copy<'a> {
     to: &'a dyn FileSystem,
     salvage: bool,
     report: CopyReport,
-    /// What an inode with several names became.
+    /// What a file with several names became.
     copied: HashMap<Ino, Ino>,
+    /// Of directories.
     times: Vec<(Ino, Ino)>,
 }
 
@@ -106,8 +107,10 @@ impl Copy<'_> {
                 }
             };
             self.report.inodes += 1;
-            self.copied.insert(ino, new);
-            self.times.push((ino, new));
+            if self.from.stat(ino).is_ok_and(|stat| stat.links > 1) {
+                self.copied.insert(ino, new);
+            }
+            self.times_of(ino, new)?;
         }
         Ok(())
     }

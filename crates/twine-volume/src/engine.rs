@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::anchor::AnchorPolicy;
 use crate::commit::Anchored;
 use crate::compact::Cleaning;
 use crate::error::{Error, Result};
@@ -95,6 +96,8 @@ pub(crate) struct Engine {
     /// Inodes of an earlier run to be freed.
     pub(crate) orphans: VecDeque<u64>,
     pub(crate) recovery: Recovery,
+    /// Name and policy of the anchor that opening asked, if any.
+    pub(crate) freshness: Option<(&'static str, AnchorPolicy)>,
 }
 
 impl Engine {

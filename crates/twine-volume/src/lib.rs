@@ -44,12 +44,12 @@ pub use anchor::{
 pub use anchor::{AnchorService, FileRecord, FolderLedger, Ledger};
 pub use check::{Finding, HeaderReport, Structure, structure};
 pub use copy::{CopyReport, copy_tree};
-pub use crypto::MasterKey;
+pub use crypto::{Label, MasterKey};
 pub use error::{Error, Result};
 #[doc(hidden)]
 pub use format::exercise_decoders;
 pub use info::{Counters, Info, Recovery};
-pub use open::{Environment, Options};
+pub use open::{Environment, Options, labels};
 pub use provider::{Clock, Entropy, EntropyFailed};
 #[cfg(feature = "file")]
 pub use provider::{SystemClock, SystemEntropy};

@@ -6,7 +6,7 @@ use twine_vfs::FileType;
 
 use crate::anchor::{Anchor, AnchorPolicy, AnchorState, Successor};
 use crate::commit::{Anchored, LiveAnchor};
-use crate::crypto::{Keyring, MasterKey, VolumeKey, make_header, open_header};
+use crate::crypto::{Keyring, Label, MasterKey, VolumeKey, make_header, open_header};
 use crate::engine::{Bounds, Engine, Live, Lull};
 use crate::error::{Error, Result};
 use crate::format::header::{Found, Header};
@@ -17,7 +17,7 @@ use crate::info::Recovery;
 use crate::io::Io;
 use crate::pool::{FoldMap, Pool};
 use crate::provider::{Clock, Entropy};
-use crate::recover::recover;
+use crate::recover::{recover, salvage};
 use crate::space::Space;
 use crate::store::{ReadAt, Store, WriteAt};
 use crate::tree::Core;
@@ -54,6 +54,9 @@ pub struct Options {
     pub max_store_bytes: u64,
     /// Change nothing, not even the store's lock for writers.
     pub read_only: bool,
+    /// Read-only, and the newest state whose root reads, whatever is damaged below it and whatever an anchor says: to copy out
+    /// what is left.
+    pub salvage: bool,
     /// Refuse any other volume.
     pub expected_id: Option<[u8; 16]>,
     /// When the anchor moves.
@@ -68,6 +71,7 @@ impl Default for Options {
             cache_bytes: 32 << 20,
             max_store_bytes: u64::MAX,
             read_only: false,
+            salvage: false,
             expected_id: None,
             anchor_policy: AnchorPolicy::EverySync,
             blocks_per_epoch: None,
@@ -95,6 +99,30 @@ pub(crate) fn read_headers(store: &mut dyn Store) -> Result<[Page; 2]> {
     Ok(pages)
 }
 
+/// The labels of a store's whole headers, the newest first, each once: what to find the master key with. Nothing of them is
+/// authenticated until the volume opens under that key.
+///
+/// # Errors
+/// As opening without a right key: there is no volume, or none that this build reads.
+pub fn labels(store: &mut dyn Store) -> Result<Vec<Label>> {
+    let pages = read_headers(store)?;
+    let mut found: Vec<_> = pages
+        .iter()
+        .filter_map(|page| match Header::find(page) {
+            Found::Whole(header, _) => Some((header.generation, header.label)),
+            _ => None,
+        })
+        .collect();
+    if found.is_empty() {
+        // Without a whole header no key is looked at: this says why there is none.
+        unlock(&pages, &MasterKey::new([0; 32]))?;
+    }
+    found.sort_by_key(|(generation, _)| std::cmp::Reverse(*generation));
+    let mut labels: Vec<_> = found.into_iter().map(|(_, label)| label).collect();
+    labels.dedup();
+    Ok(labels)
+}
+
 /// The header to use: which slot, its contents, and the volume key.
 pub(crate) fn unlock(pages: &[Page; 2], master: &MasterKey) -> Result<(usize, Header, VolumeKey)> {
     let (mut best, mut whole, mut damaged, mut version) = (None, false, false, None);
@@ -109,7 +137,7 @@ pub(crate) fn unlock(pages: &[Page; 2], master: &MasterKey) -> Result<(usize, He
                     .as_ref()
                     .is_none_or(|(_, h, _): &(usize, Header, VolumeKey)| h.generation < header.generation);
                 if newer && let Ok(key) = open_header(master, &header, &signature) {
-                    best = Some((slot, header, key));
+                    best = Some((slot, *header, key));
                 }
             }
         }
@@ -148,6 +176,7 @@ pub(crate) fn create(
     engine.inodes.insert(ROOT_INO, Live::new(Inode::new(FileType::Directory, ROOT_INO, now)));
     engine.update(ROOT_INO, |_| ())?;
     engine.commit()?;
+    engine.freshness = freshness(environment.anchor.as_deref(), options);
     // The anchor comes before the header: a volume without a record is one whose record was taken away.
     if let Some(anchor) = environment.anchor {
         let state = (engine.committed.sequence, engine.committed.tag);
@@ -177,6 +206,7 @@ pub(crate) fn open(
     }
     let Environment { entropy, clock, mut anchor } = environment;
     let keys = Keyring::new(key, header.id);
+    let freshness = freshness(anchor.as_deref(), options);
     let anchored = match &mut anchor {
         Some(anchor) => {
             anchor.unlock(&keys.anchor_secret());
@@ -188,10 +218,13 @@ pub(crate) fn open(
     };
     let bounds = Bounds::new(options.cache_bytes);
     let io = Io::new(store, keys);
-    let (mut core, recovered) = recover(io, Pool::new(bounds.pages), anchored.as_ref())?;
+    let pool = Pool::new(bounds.pages);
+    let read_only = options.read_only || options.salvage;
+    let (mut core, recovered) =
+        if options.salvage { salvage(io, pool)? } else { recover(io, pool, anchored.as_ref())? };
     let state = (recovered.state.clear.sequence, recovered.state.tag);
     let mut live_anchor = None;
-    if !options.read_only {
+    if !read_only {
         core.io.start_writing(entropy, options.blocks_per_epoch)?;
         // What recovery saw may sit in the host's cache only, and the next commit builds on it.
         core.io.barrier()?;
@@ -203,14 +236,24 @@ pub(crate) fn open(
     let committed = Anchored { sequence: state.0, tag: state.1, next: recovered.next, anchor: live_anchor };
     let mut engine = engine(core, clock, bounds, options, committed, recovered.state.record.next_ino);
     engine.recovery = recovered.report;
+    engine.freshness = freshness;
     let mut orphans = VecDeque::new();
-    engine.core.scan(Key::orphan(0), |key, _| key.as_orphan().map(|ino| orphans.push_back(ino)).is_some())?;
+    if !options.salvage {
+        engine
+            .core
+            .scan(Key::orphan(0), |key, _| key.as_orphan().map(|ino| orphans.push_back(ino)).is_some())?;
+    }
     engine.recovery.orphans = orphans.len() as u64;
-    if !options.read_only {
+    if !read_only {
         engine.changed = !orphans.is_empty();
         engine.orphans = orphans;
     }
     Ok(engine)
+}
+
+/// What reports say of the anchor.
+fn freshness(anchor: Option<&dyn Anchor>, options: &Options) -> Option<(&'static str, AnchorPolicy)> {
+    anchor.map(|anchor| (anchor.name(), options.anchor_policy))
 }
 
 /// Becomes the anchor's one writer.
@@ -248,12 +291,13 @@ fn engine(
         dirty_pages: BTreeSet::new(),
         next_ino,
         changed: false,
-        read_only: options.read_only,
+        read_only: options.read_only || options.salvage,
         failure: None,
         committed,
         lull: Lull::default(),
         cleaning: None,
         orphans: VecDeque::new(),
         recovery: Recovery::default(),
+        freshness: None,
     }
 }

@@ -99,6 +99,31 @@ pub(crate) fn recover(mut io: Io, pool: Pool, anchored: Option<&AnchorState>) ->
     Ok((core, Recovered { state, next, report }))
 }
 
+/// Finds the newest state whose root reads, for an owner who wants what is left: whatever is broken below it, whether or not it
+/// was finished, and without its map, which only a writer needs.
+pub(crate) fn salvage(mut io: Io, pool: Pool) -> Result<(Core, Recovered)> {
+    let (valid, unreadable) = read_ring(&mut io)?;
+    let mut broken = Error::NoRoot { unreadable };
+    let mut page = Box::new([0; SLOT]);
+    for state in valid.into_iter().rev() {
+        let root = Root { pointer: state.record.root, level: state.record.level };
+        match io.get(&root.pointer, Place::Node { level: root.level }, &mut page) {
+            Ok(()) => {
+                let report = Recovery {
+                    sequence: state.clear.sequence,
+                    unreadable_records: unreadable,
+                    ..Recovery::default()
+                };
+                let space = Space::new(crate::format::SEGMENT);
+                let core = Core { io, pool, space, root, dirty_nodes: 0 };
+                return Ok((core, Recovered { next: state.clear.sequence + 1, state, report }));
+            }
+            Err(error) => broken = error,
+        }
+    }
+    Err(broken)
+}
+
 /// The anchor's word: this state, its announced successor, or, where commits are not announced one by one, a later one.
 fn check_anchor(anchored: Option<&AnchorState>, state: &Valid, valid: &[Valid]) -> Result<()> {
     let Some(anchor) = anchored else { return Ok(()) };

@@ -81,7 +81,7 @@ impl Volume {
     /// A summary.
     pub fn info(&self) -> Info {
         let engine = self.lock();
-        let (space, anchor) = (&engine.core.space, &engine.committed.anchor);
+        let space = &engine.core.space;
         Info {
             id: *engine.core.io.keys.id(),
             sequence: engine.committed.sequence,
@@ -93,8 +93,8 @@ impl Volume {
                 (engine.core.pool.capacity() * SLOT) as u64,
                 (engine.core.pool.peak() * SLOT) as u64,
             ),
-            anchor: anchor.as_ref().map_or("none", |live| live.anchor.name()),
-            anchor_policy: anchor.as_ref().map(|live| live.policy),
+            anchor: engine.freshness.map_or("none", |(name, _)| name),
+            anchor_policy: engine.freshness.map(|(_, policy)| policy),
             read_only: engine.read_only || engine.failure.is_some(),
             counters: engine.core.io.counters,
         }

@@ -132,7 +132,7 @@ impl Lines {
     fn mount(&mut self, mount: &Mount) {
         let at = format!("mount.{:?}", mount.guest);
         match &mount.source {
-            MountSource::Volume { name, key, freshness } => {
+            MountSource::Volume { name, key, freshness, export_to } => {
                 self.add(at.clone(), "volume");
                 self.add(format!("{at}.name"), name);
                 let key = match key {
@@ -155,6 +155,8 @@ impl Lines {
                     };
                     self.add(format!("{at}.anchor"), moves);
                 }
+                let export_to = export_to.map_or("none".into(), |key| Sha256(key).to_string());
+                self.add(format!("{at}.export_to"), export_to);
             }
             MountSource::Scratch { bytes } => {
                 self.add(at.clone(), "scratch");

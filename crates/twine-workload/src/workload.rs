@@ -245,6 +245,9 @@ pub enum MountSource {
         /// What detects an old version of the whole volume.
         #[n(2)]
         freshness: Freshness,
+        /// Id of the owner's key (SHA-256) under which the host may have a copy made; none: under no key.
+        #[cbor(n(3), with = "minicbor::bytes")]
+        export_to: Option<[u8; 32]>,
     },
     /// An empty directory in enclave memory, gone at exit.
     #[n(1)]

@@ -49,8 +49,11 @@ fn the_example_becomes_a_workload() {
         workload.mounts.iter().map(|m| m.guest.as_str()).collect::<Vec<_>>(),
         ["/data", "/lib", "/tmp"]
     );
-    let MountSource::Volume { name, key, freshness } = &workload.mounts[0].source else { panic!() };
+    let MountSource::Volume { name, key, freshness, export_to } = &workload.mounts[0].source else {
+        panic!()
+    };
     assert_eq!((name.as_str(), *key, *freshness), ("accounts", KeyPolicy::Enclave, Freshness::Run));
+    assert_eq!(*export_to, None);
     let MountSource::Measured { files } = &workload.mounts[1].source else { panic!() };
     assert_eq!(files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["a/b.txt", "a.txt"]);
     files[0].check(b"b").unwrap();

@@ -75,7 +75,7 @@ fn service(program: &Program, pem: &str, runner: &Runner, folder: &Path) -> Resu
     );
     let bundle = Bundle {
         workload: Some(program.presented().to_vec()),
-        module: program.module().map(<[u8]>::to_vec),
+        module: program.module().map(|module| module.to_vec()).transpose()?,
         env: vec![Variable { name: "TOKEN".to_owned(), value: "secret".to_owned() }],
         ..Bundle::default()
     };

@@ -47,21 +47,29 @@ pub enum Source {
 ///
 /// Of a guest's status the low 8 bits are left, as of every Unix process.
 pub fn of_end(end: &End) -> (Source, u8) {
-    let runtime = |code: Code| (Source::Runtime, code as u8);
-    match end {
-        End::Finished { outcome, code, .. } => match outcome {
-            Outcome::Exited => (Source::Guest, (code & 0xff) as u8),
-            Outcome::Trapped => runtime(Code::Trap),
-            Outcome::OutOfFuel | Outcome::Stopped => runtime(Code::Budget),
-            Outcome::BadModule => runtime(Code::BadInput),
-            Outcome::Refused => runtime(Code::Refused),
-            Outcome::Failed => runtime(Code::Internal),
-            Outcome::NotWritten => runtime(Code::Io),
-            Outcome::RolledBack => runtime(Code::RolledBack),
-        },
-        End::TimedOut => runtime(Code::Budget),
-        End::Died(_) | End::Broken(_) => runtime(Code::Internal),
+    match (end, code_of(end)) {
+        (_, Some(code)) => (Source::Runtime, code as u8),
+        (End::Finished { code, .. }, None) => (Source::Guest, (code & 0xff) as u8),
+        (_, None) => (Source::Runtime, Code::Internal as u8),
     }
+}
+
+/// The runtime's code for an end that is not the guest's own.
+pub fn code_of(end: &End) -> Option<Code> {
+    Some(match end {
+        End::Finished { outcome, .. } => match outcome {
+            Outcome::Exited => return None,
+            Outcome::Trapped => Code::Trap,
+            Outcome::OutOfFuel | Outcome::Stopped => Code::Budget,
+            Outcome::BadModule => Code::BadInput,
+            Outcome::Refused => Code::Refused,
+            Outcome::Failed => Code::Internal,
+            Outcome::NotWritten => Code::Io,
+            Outcome::RolledBack => Code::RolledBack,
+        },
+        End::TimedOut => Code::Budget,
+        End::Died(_) | End::Broken(_) => Code::Internal,
+    })
 }
 
 impl From<Code> for std::process::ExitCode {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use twine_abi::run::{self, RunRequest};
+use twine_abi::run::{self, Operation, RunRequest};
 use twine_host::backend::{Backend, Config, Enclave};
 use twine_host::quote::QuoteProvider;
 use twine_host::run::folders::Place;
@@ -108,12 +108,18 @@ pub struct Loaded {
 }
 
 /// What the host may choose about one run.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Options {
     /// A line per WASI call to [`Streams::log`]; refused by production enclaves.
     pub trace: bool,
-    /// Stop when the module is compiled and in the cache.
-    pub compile_only: bool,
+    /// What to do, if not run the program.
+    pub operation: Operation,
+    /// The volume that the operation is about.
+    pub volume: String,
+    /// Stores beside those of the workload's volumes, by name.
+    pub stores: Vec<(String, PathBuf)>,
+    /// Owner's keys of volumes by name, which the host thereby knows; refused by production enclaves.
+    pub insecure_volume_keys: Vec<(String, [u8; 32])>,
     /// How code and secrets come that this host does not have; none: the workload needs nobody to deliver them.
     pub delivery: Option<Ways>,
     /// Do not show the enclave the stores of volumes in memory: it reads them by calls. Slower, but a disk that fails is
@@ -183,14 +189,17 @@ impl Loaded {
             (stderr, run::STDERR_TERMINAL),
             (self.cache.is_some(), run::CACHE),
             (options.trace, run::TRACE),
-            (options.compile_only, run::COMPILE_ONLY),
             (options.delivery.is_some(), run::DELIVERED),
         ];
         let job = Job {
-            request: request(&known, flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).sum()),
+            request: request(
+                &known,
+                flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).sum(),
+                &options,
+            ),
             module: known.module,
             cache: self.cache,
-            volumes: hidden.volumes,
+            volumes: hidden.volumes.into_iter().chain(options.stores).collect(),
             anchors: hidden.anchors,
             folders: hidden.folders,
             map_stores: !options.no_map,
@@ -216,10 +225,19 @@ struct Known<'a> {
     module: Module,
 }
 
-fn request(known: &Known<'_>, flags: u64) -> Vec<u8> {
-    let request = RunRequest { flags, workload: known.workload, environment: known.environment };
+fn request(known: &Known<'_>, flags: u64, options: &Options) -> Vec<u8> {
+    let keys = options.insecure_volume_keys.iter();
+    let keys: String = keys.map(|(name, key)| format!("{name}={}\0", hex::encode(key))).collect();
+    let request = RunRequest {
+        flags,
+        operation: options.operation,
+        workload: known.workload,
+        environment: known.environment,
+        volume: options.volume.as_bytes(),
+        insecure_keys: keys.as_bytes(),
+    };
     let mut bytes = request.header().to_vec();
-    for part in [request.workload, request.environment] {
+    for part in request.parts() {
         bytes.extend_from_slice(part);
         bytes.resize(bytes.len().next_multiple_of(8), 0);
     }

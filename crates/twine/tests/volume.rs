@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Ended, User, program};
+use sha2::{Digest, Sha256};
 
 /// Runs the program that appends 16 bytes and prints how often it has, on `store` as its root directory.
 fn append(user: &User, store: &str, args: &[&str]) -> Ended {
@@ -46,33 +47,72 @@ fn another_workload_cannot_open_it() {
     counts(&append(&user, "data.volume", &[]), "2\n");
 }
 
+/// Changes bytes of both copies of a header and makes their checksums right again, as a host would.
+fn change_headers(store: &mut [u8], change: impl Fn(&mut [u8])) {
+    for slot in [0, 4096] {
+        let header = &mut store[slot..slot + 312];
+        change(header);
+        let sum = Sha256::digest(&header[..280]);
+        header[280..].copy_from_slice(&sum);
+    }
+}
+
 #[test]
-fn a_changed_store_or_label_is_refused() {
+fn a_changed_header_or_label_is_refused() {
     let user = User::new();
     counts(&append(&user, "data.volume", &[]), "1\n");
     let path = user.home.path().join("data.volume");
-    let label = user.home.path().join("data.volume.label");
-    let (good, good_label) = (fs::read(&path).unwrap(), fs::read(&label).unwrap());
-    // Both copies of the header.
+    let good = fs::read(&path).unwrap();
+    let refused = |change: &dyn Fn(&mut [u8]), text: &str| {
+        let mut bad = good.clone();
+        change_headers(&mut bad, change);
+        fs::write(&path, &bad).unwrap();
+        append(&user, "data.volume", &[]).fails(77, &["volume root", text]);
+    };
+    refused(&|header| header[40] ^= 1, "header was changed");
+    // The label: version, policy, ISVSVN, CONFIGSVN, product, CPUSVN, key id, and who sealed.
+    let label = 120;
+    refused(&|header| header[label] ^= 2, "label is damaged");
+    refused(&|header| header[label + 1] = 1, "key = \"enclave\"");
+    refused(&|header| header[label + 1] = 3, "label is damaged");
+    refused(&|header| header[label + 2] = 0xff, "a newer runtime: ISVSVN");
+    refused(&|header| header[label + 4] = 1, "a newer version of the workload: CONFIGSVN 1, this is 0");
+    refused(&|header| header[label + 6] ^= 1, "another product");
+    refused(&|header| header[label + 8] = 0xff, "newer microcode");
+    refused(&|header| header[label + 24] ^= 1, "header was changed");
+    refused(&|header| header[label + 56] ^= 1, "header was changed");
+    refused(&|header| header[label + 88] ^= 1, "another workload: CONFIGID");
+    refused(&|header| header[label..label + 128].fill(0), "no label");
+    refused(&|header| header[label + 127] = 1, "label is damaged");
     let mut bad = good.clone();
-    for slot in [0, 4096] {
-        bad[slot + 40] ^= 1;
-    }
+    (bad[40], bad[4096 + 40]) = (!bad[40], !bad[4096 + 40]);
     fs::write(&path, &bad).unwrap();
-    append(&user, "data.volume", &[]).fails(77, &["volume root"]);
+    append(&user, "data.volume", &[]).fails(77, &["both copies of the volume's header are damaged"]);
     fs::write(&path, &good).unwrap();
-    for at in [0, 1, 2, 5, 20, 30] {
-        let mut bad = good_label.clone();
-        bad[at] ^= 1;
-        fs::write(&label, &bad).unwrap();
-        append(&user, "data.volume", &[]).fails(77, &["volume root"]);
-    }
-    fs::write(&label, &good_label[..20]).unwrap();
-    append(&user, "data.volume", &[]).fails(77, &["label"]);
-    fs::remove_file(&label).unwrap();
-    append(&user, "data.volume", &[]).fails(77, &["label"]);
-    fs::write(&label, &good_label).unwrap();
     counts(&append(&user, "data.volume", &[]), "2\n");
+}
+
+#[test]
+fn volumes_of_two_workloads_or_of_two_names_cannot_be_swapped() {
+    let user = User::new();
+    counts(&append(&user, "a.volume", &[]), "1\n");
+    counts(&append(&user, "b.volume", &["--env", "A=B"]), "1\n");
+    append(&user, "b.volume", &[]).fails(77, &["another workload: CONFIGID"]);
+    // One workload, two volumes: the name is in the key.
+    let [one, two] = ["one.volume", "two.volume"];
+    let run = |one: &str, two: &str| {
+        let (one, two) = (format!("{one}::/"), format!("{two}::/two"));
+        user.run(&["--dir", &one, "--dir", &two, &program("append.wat")])
+    };
+    counts(&run(one, two), "1\n");
+    counts(&run(one, two), "2\n");
+    run(two, one).fails(77, &["volume root", "another volume (of another name"]);
+    // A header of one on the blocks of the other.
+    let (first, second) = (user.home.path().join(one), user.home.path().join(two));
+    let mut mixed = fs::read(&first).unwrap();
+    mixed[..8192].copy_from_slice(&fs::read(&second).unwrap()[..8192]);
+    fs::write(&first, mixed).unwrap();
+    run(one, two).fails(77, &["volume root"]);
 }
 
 #[test]

@@ -16,12 +16,15 @@ mod module;
 mod peer;
 mod reader;
 mod request;
+mod secrets;
 mod streams;
 mod tee;
+mod upkeep;
 mod volume;
 mod world;
 
 use twine_abi::calls::{Finish, Outcome as Code, Phase, StartPhase};
+use twine_abi::run::Operation;
 use twine_abi::wire::MAX_PAYLOAD;
 use twine_enclave::{border, heap, identity, memory};
 use twine_runtime::Outcome;
@@ -62,6 +65,9 @@ extern "C" fn twine_main() {
 }
 
 fn run(request: &Request) -> End {
+    if let Some(end) = upkeep::run(request) {
+        return end;
+    }
     let engine = match twine_runtime::engine(request.options()) {
         Ok(engine) => engine,
         Err(error) => return End(Code::Failed, 0, format!("the WebAssembly engine does not start: {error}")),
@@ -72,7 +78,7 @@ fn run(request: &Request) -> End {
     };
     // What compiling took is of no use to the program.
     heap::trim();
-    if request.compile_only() {
+    if request.operation() == Operation::Compile {
         return End(Code::Exited, 0, String::new());
     }
     let World { linker, state, volumes } = match world::build(request, &module) {

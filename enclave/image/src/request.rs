@@ -1,13 +1,15 @@
 //! What the host asks for, and the check that it is what CONFIGID says.
 
 use twine_abi::calls::RunRequest as Ask;
-use twine_abi::run::{self, RunRequest};
+use twine_abi::run::{self, Operation, RunRequest};
 use twine_attest::delivery::{Bundle, File, Variable};
 use twine_enclave::{border, identity};
 use twine_runtime::{Limits, Options};
 use twine_workload::{Accepted, Candidate, EnvValue, Workload};
+use zeroize::Zeroizing;
 
 use crate::delivery::{self, Delivered, Owner};
+use crate::secrets::Secrets;
 use crate::{End, reader};
 
 /// Most bytes of a run request.
@@ -17,9 +19,12 @@ const LIMIT: u64 = 16 << 20;
 pub struct Request {
     accepted: Accepted,
     flags: u64,
+    operation: Operation,
+    volume: String,
     environment: Vec<(String, String)>,
     bundle: Bundle,
     owners: Vec<Owner>,
+    secrets: Secrets,
 }
 
 /// Asks the host, checks, refuses.
@@ -49,7 +54,13 @@ pub fn read() -> Result<Request, End> {
     let Delivered { accepted, bundle, owners } = delivered(request.flags, known)?;
     let environment = environment(accepted.workload(), request.environment, &bundle.env)
         .inspect_err(|end| owners.iter().for_each(|owner| owner.tell(end, &end.2)))?;
-    Ok(Request { accepted, flags: request.flags, environment, bundle, owners })
+    let volume = String::from_utf8_lossy(request.volume).into_owned();
+    let mut secrets = Secrets::insecure(&request)?;
+    for key in &bundle.keys {
+        secrets.add_volume_key(&key.name, Zeroizing::new(key.key))?;
+    }
+    let RunRequest { flags, operation, .. } = request;
+    Ok(Request { accepted, flags, operation, volume, environment, secrets, bundle, owners })
 }
 
 /// What is delivered, if the workload or the host says that anything is.
@@ -138,9 +149,19 @@ impl Request {
         self.flags & flag != 0
     }
 
-    /// Whether to stop after compiling.
-    pub fn compile_only(&self) -> bool {
-        self.has(run::COMPILE_ONLY)
+    /// What to do.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// Name of the volume that the operation is about.
+    pub fn volume(&self) -> &str {
+        &self.volume
+    }
+
+    /// What the owner gave this run.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// What the compiler needs to know.

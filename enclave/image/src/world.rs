@@ -19,7 +19,8 @@ use wasmtime::{Linker, Module};
 use crate::request::Request;
 use crate::streams::{EnclaveClock, EnclaveRandom, HostOutput, HostStdin, HostWaiter, Nothing};
 use crate::tee::ThisEnclave;
-use crate::{End, folder, volume};
+use crate::volume::{self, Create, Wanted};
+use crate::{End, folder};
 
 /// Inodes of one scratch mount, at most.
 const SCRATCH_INODES: u64 = 1 << 20;
@@ -80,7 +81,7 @@ pub fn build(request: &Request, module: &Module) -> Result<World, End> {
     for mount in &workload.mounts {
         let (files, access) = match &mount.source {
             MountSource::Delivered { .. } => (delivered(mount, request.files())?, Access::ReadOnly),
-            _ => volumes.mount(mount, workload.limits.volume_cache)?,
+            _ => volumes.mount(mount, request)?,
         };
         let root = files.root();
         builder = builder.preopen(&mount.guest, files, root, access);
@@ -145,17 +146,20 @@ fn delivered(mount: &Mount, files: &[File]) -> Result<Arc<dyn FileSystem>, End> 
 pub struct Volumes(Vec<(String, Arc<Volume>)>);
 
 impl Volumes {
-    fn mount(&mut self, mount: &Mount, cache: Option<u64>) -> Result<(Arc<dyn FileSystem>, Access), End> {
+    fn mount(&mut self, mount: &Mount, request: &Request) -> Result<(Arc<dyn FileSystem>, Access), End> {
         let access = if mount.read_only { Access::ReadOnly } else { Access::ReadWrite };
         let files: Arc<dyn FileSystem> = match &mount.source {
             MountSource::Scratch { bytes } => {
                 Arc::new(MemFs::new(MemLimits { bytes: *bytes, inodes: SCRATCH_INODES }, clock::realtime))
             }
-            MountSource::Volume { name, key, freshness } => {
+            MountSource::Volume { name, key, freshness, .. } => {
                 if self.0.iter().any(|(open, _)| open == name) {
                     return Err(End::refused(format!("the volume {name} is mounted twice")));
                 }
-                let volume = volume::open(name, *key, freshness, mount.read_only, cache)?;
+                let (read_only, create) = (mount.read_only, Create::IfMissing);
+                let cache = request.workload().limits.volume_cache;
+                let wanted = Wanted { name, key: *key, freshness, read_only, create, cache };
+                let volume = volume::open(wanted, request.secrets())?;
                 self.0.push((name.clone(), volume.clone()));
                 volume
             }
@@ -180,6 +184,7 @@ impl Volumes {
                     format!("volume {name}: the last changes were not committed: {error}"),
                 ));
             }
+            volume::report(name, volume);
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ use crate::backend::Enclave;
 use crate::quote::QuoteProvider;
 pub use module::Module;
 pub use peers::Ways;
-pub use stats::Stats;
+pub use stats::{Finding, Stats, Volume};
 use thread::Shared;
 
 /// What one run needs from the host.
@@ -38,7 +38,7 @@ pub struct Job {
     pub module: Module,
     /// Folder for sealed artefacts; none: no cache.
     pub cache: Option<PathBuf>,
-    /// Where the workload's volumes are: name and file. A file that is not there is created.
+    /// Where the stores are that the enclave may ask for: name and file. A file that is not there is created.
     pub volumes: Vec<(String, PathBuf)>,
     /// Where the services are that keep volumes fresh: name of the volume, address as `HOST:PORT`.
     pub anchors: Vec<(String, String)>,

@@ -23,6 +23,12 @@ impl Default for Module {
     }
 }
 
+impl From<Vec<u8>> for Module {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
 impl Module {
     /// All of it.
     ///

@@ -290,20 +290,10 @@ impl Server for Service {
         &mut self,
         ask: StoreOpen,
         data: &[u8],
-        out: &mut [u8],
-    ) -> Result<(StoreOpenReply, usize), Status> {
-        let (store, length, bytes) = self.stores().open(data, ask.write == 1, out)?;
-        Ok((StoreOpenReply { store, length }, bytes))
-    }
-
-    fn store_label(
-        &mut self,
-        ask: StoreLabel,
-        data: &[u8],
         _: &mut [u8],
-    ) -> Result<(StoreLabelReply, usize), Status> {
-        self.stores().label(ask.store, data)?;
-        done()
+    ) -> Result<(StoreOpenReply, usize), Status> {
+        let (store, length) = self.stores().open(data, ask.write == 1)?;
+        Ok((StoreOpenReply { store, length }, 0))
     }
 
     fn store_read(
@@ -562,5 +552,35 @@ impl Server for Service {
     fn store_map(&mut self, ask: StoreMap, _: &[u8], _: &mut [u8]) -> Result<(StoreMapReply, usize), Status> {
         let (address, length, room) = self.stores().map(ask.store)?;
         Ok((StoreMapReply { address, length, room }, 0))
+    }
+
+    fn volume_state(
+        &mut self,
+        ask: VolumeState,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(VolumeStateReply, usize), Status> {
+        let text = String::from_utf8_lossy(data);
+        let (name, anchor) = text.split_once('\0').ok_or(Status::Invalid)?;
+        let window = Window::from_word(ask.window).ok_or(Status::Invalid)?;
+        let volume = super::Volume {
+            name: name.to_owned(),
+            anchor: anchor.to_owned(),
+            window,
+            interval: Duration::from_nanos(ask.interval),
+            sequence: ask.sequence,
+            store_bytes: ask.store_bytes,
+            used_bytes: ask.used_bytes,
+        };
+        self.0.count(|totals| totals.volumes.push(volume));
+        done()
+    }
+
+    fn finding(&mut self, ask: Finding, data: &[u8], _: &mut [u8]) -> Result<(FindingReply, usize), Status> {
+        let some = |word: u64| (word != u64::MAX).then_some(word);
+        let what = String::from_utf8_lossy(data).into_owned();
+        let finding = super::Finding { what, inode: some(ask.inode), slot: some(ask.slot) };
+        self.0.count(|totals| totals.findings.push(finding));
+        done()
     }
 }

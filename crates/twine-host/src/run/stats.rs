@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use twine_abi::calls::{Call, StartPhase};
+use twine_abi::calls::{Call, StartPhase, Window};
 
 /// Counts and times of one run.
 #[derive(Clone, Debug, Default)]
@@ -31,4 +31,38 @@ pub struct Stats {
     pub pages: u64,
     /// See [`Stats::pages`].
     pub peak_pages: u64,
+    /// The volumes, as the enclave described them at the run's end.
+    pub volumes: Vec<Volume>,
+    /// What a check of a volume found wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// What the enclave tells about a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name in the workload.
+    pub name: String,
+    /// What detects an old version of it: the anchor's name, or `none`.
+    pub anchor: String,
+    /// How much of its history a host can take back at a restart without being noticed.
+    pub window: Window,
+    /// Of [`Window::Interval`].
+    pub interval: Duration,
+    /// The last committed state.
+    pub sequence: u64,
+    /// Bytes of the store that it accounts for.
+    pub store_bytes: u64,
+    /// Of these, in use.
+    pub used_bytes: u64,
+}
+
+/// Something wrong in a volume, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub what: String,
+    /// The inode that it concerns.
+    pub inode: Option<u64>,
+    /// The slot of 4 KiB that it was found in.
+    pub slot: Option<u64>,
 }

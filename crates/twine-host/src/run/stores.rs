@@ -1,10 +1,7 @@
-//! The stores of volumes: one locked file each, and a small one beside it for the label.
+//! The stores of volumes: one locked file each.
 
-use std::fs;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use twine_abi::calls::MAX_LABEL;
 use twine_abi::wire::{MAX_PAYLOAD, Status};
 use twine_volume::store::{FileStore, ReadAt, Store, StoreError, WriteAt};
 
@@ -32,36 +29,19 @@ impl Stores {
         Self { places, open: Vec::new(), maps }
     }
 
-    /// Opens or creates the store of the volume `name`: handle, length, bytes of its label in `out`.
-    pub fn open(&mut self, name: &[u8], write: bool, out: &mut [u8]) -> Result<(u64, u64, usize), Status> {
+    /// Opens or creates the store of the volume `name`: handle and length.
+    pub fn open(&mut self, name: &[u8], write: bool) -> Result<(u64, u64), Status> {
         let place = self.places.iter().find(|(known, _)| known.as_bytes() == name);
-        let path = place.map(|(_, path)| path.clone()).ok_or(Status::NotFound)?;
-        let mut store = match FileStore::open(&path, write) {
-            Err(_) if !path.exists() && write => FileStore::create(&path).map_err(status)?,
+        let path = place.map(|(_, path)| path).ok_or(Status::NotFound)?;
+        let mut store = match FileStore::open(path, write) {
+            Err(_) if !path.exists() && write => FileStore::create(path).map_err(status)?,
             Err(_) if !path.exists() => return Err(Status::NotFound),
             other => other.map_err(status)?,
         };
         let length = store.length().map_err(status)?;
-        let label = match fs::read(label_path(&path)) {
-            Ok(label) if label.len() <= out.len().min(MAX_LABEL) => label,
-            Ok(_) => return Err(Status::Invalid),
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(_) => return Err(Status::Io),
-        };
-        out[..label.len()].copy_from_slice(&label);
         let name = String::from_utf8_lossy(name).into_owned();
-        self.open.push(Open { name, store, path, map: None });
-        Ok((self.open.len() as u64 - 1, length, label.len()))
-    }
-
-    /// Keeps a label, complete or not at all.
-    pub fn label(&mut self, store: u64, label: &[u8]) -> Result<(), Status> {
-        let path = label_path(&self.entry(store)?.path);
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|_| Status::Io)?;
-        file.write_all(label).and_then(|()| file.as_file().sync_all()).map_err(|_| Status::Io)?;
-        file.persist(&path).map_err(|_| Status::Io)?;
-        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|_| Status::Io)
+        self.open.push(Open { name, store, path: path.clone(), map: None });
+        Ok((self.open.len() as u64 - 1, length))
     }
 
     pub fn read(&mut self, store: u64, pieces: u64, pairs: &[u8], out: &mut [u8]) -> Result<usize, Status> {
@@ -123,13 +103,6 @@ impl Stores {
     fn entry(&mut self, store: u64) -> Result<&mut Open, Status> {
         usize::try_from(store).ok().and_then(|store| self.open.get_mut(store)).ok_or(Status::Invalid)
     }
-}
-
-/// The file beside a store that holds its label.
-fn label_path(store: &Path) -> PathBuf {
-    let mut name = store.file_name().unwrap_or_default().to_owned();
-    name.push(".label");
-    store.with_file_name(name)
 }
 
 /// Offset and length pairs, and what follows them.

@@ -8,11 +8,11 @@ use crate::format::Page;
 use crate::format::header::Header;
 
 fn hmac_key(master: &MasterKey, salt: &[u8; 32], id: &[u8; 16]) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, derive(&master.0, salt, "twine-volume v1 header", id).as_ref())
+    hmac::Key::new(hmac::HMAC_SHA256, derive(&master.bytes, salt, "twine-volume v1 header", id).as_ref())
 }
 
 fn wrapping_key(master: &MasterKey, salt: &[u8; 32], id: &[u8; 16]) -> aead::LessSafeKey {
-    cipher(&derive(&master.0, salt, "twine-volume v1 wrap", id))
+    cipher(&derive(&master.bytes, salt, "twine-volume v1 wrap", id))
 }
 
 /// A header slot for this volume key. `salt` must be fresh.
@@ -30,7 +30,7 @@ pub(crate) fn make_header(
         .seal_in_place_separate_tag(nonce(0), aead::Aad::empty(), key)
         .expect("AES-GCM seals 32 bytes");
     tag.copy_from_slice(sealed.as_ref());
-    let header = Header { id, generation, salt, wrapped };
+    let header = Header { id, generation, salt, wrapped, label: master.label };
     let signature = hmac::sign(&hmac_key(master, &salt, &id), &header.signed());
     let mut bytes = [0; 32];
     bytes.copy_from_slice(signature.as_ref());

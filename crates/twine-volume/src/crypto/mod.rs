@@ -11,16 +11,29 @@ pub(crate) use keyring::{Keyring, Place};
 use ring::{aead, hkdf};
 use zeroize::Zeroizing;
 
+use crate::format::header::LABEL;
 use crate::format::pointer::Salt;
+
+/// What an embedder needs to know to find a volume's master key again. In clear in the header, and part of what the
+/// header authenticates; all zero where nothing is needed.
+pub type Label = [u8; LABEL];
 
 /// The key that the embedder keeps (sealed, or the owner's): 32 uniformly random bytes.
 #[derive(Clone)]
-pub struct MasterKey(Zeroizing<[u8; 32]>);
+pub struct MasterKey {
+    bytes: Zeroizing<[u8; 32]>,
+    label: Label,
+}
 
 impl MasterKey {
     /// Takes the bytes over.
     pub fn new(bytes: [u8; 32]) -> Self {
-        MasterKey(Zeroizing::new(bytes))
+        MasterKey { bytes: Zeroizing::new(bytes), label: [0; LABEL] }
+    }
+
+    /// The same key; headers that are made with it carry `label`. Opening looks at the key alone.
+    pub fn labelled(self, label: Label) -> Self {
+        MasterKey { label, ..self }
     }
 }
 

@@ -5,8 +5,10 @@ use super::{Page, SLOT, VERSION};
 
 const MAGIC: [u8; 8] = *b"TWINEVOL";
 const AES_256_GCM: u32 = 1;
+/// Bytes of the label.
+pub(crate) const LABEL: usize = 128;
 /// Bytes that the HMAC covers.
-pub(crate) const SIGNED: usize = 120;
+pub(crate) const SIGNED: usize = 120 + LABEL;
 /// Bytes that the checksum covers.
 const SUMMED: usize = SIGNED + 32;
 
@@ -17,6 +19,7 @@ pub(crate) struct Header {
     pub(crate) generation: u64,
     pub(crate) salt: [u8; 32],
     pub(crate) wrapped: [u8; 48],
+    pub(crate) label: [u8; LABEL],
 }
 
 /// What a header slot holds.
@@ -28,7 +31,7 @@ pub(crate) enum Found {
     /// Another version, its checksum unchecked.
     Version(u32),
     /// Whole, with its HMAC.
-    Whole(Header, [u8; 32]),
+    Whole(Box<Header>, [u8; 32]),
 }
 
 impl Header {
@@ -41,7 +44,8 @@ impl Header {
         out[16..32].copy_from_slice(&self.id);
         out[32..40].copy_from_slice(&self.generation.to_le_bytes());
         out[40..72].copy_from_slice(&self.salt);
-        out[72..].copy_from_slice(&self.wrapped);
+        out[72..120].copy_from_slice(&self.wrapped);
+        out[120..].copy_from_slice(&self.label);
         out
     }
 
@@ -64,7 +68,8 @@ impl Header {
             Some(other) => return Found::Version(other),
             None => return Found::Damaged,
         }
-        Self::decode(page, reader).map_or(Found::Damaged, |(header, hmac)| Found::Whole(header, hmac))
+        Self::decode(page, reader)
+            .map_or(Found::Damaged, |(header, hmac)| Found::Whole(Box::new(header), hmac))
     }
 
     fn decode(page: &Page, mut reader: Reader<'_>) -> Option<(Header, [u8; 32])> {
@@ -74,6 +79,7 @@ impl Header {
             generation: reader.u64()?,
             salt: reader.array()?,
             wrapped: reader.array()?,
+            label: reader.array()?,
         };
         let hmac = reader.array()?;
         let sum: [u8; 32] = reader.array()?;

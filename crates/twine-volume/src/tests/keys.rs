@@ -3,7 +3,7 @@
 use super::support::{Random, create, environment, open, tiny};
 use crate::format::{SLOT, VERSION};
 use crate::store::{Fault, FaultyStore, MemoryStore, Store, StoreError};
-use crate::{Error, MasterKey, Options, Volume, rekey};
+use crate::{Error, MasterKey, Options, Volume, labels, rekey};
 
 fn open_with(store: MemoryStore, key: u8) -> crate::Result<Volume> {
     Volume::open(Box::new(store), &MasterKey::new([key; 32]), environment(9, &Default::default()), &tiny())
@@ -92,4 +92,47 @@ fn a_second_opener_of_a_file_is_refused() {
     let mut store = a.expect("open");
     assert_eq!(store.length(), Ok(0));
     std::fs::remove_file(&path).expect("remove");
+}
+
+#[test]
+fn labels_lead_to_the_key_that_opens_after_a_cut() {
+    let label = |n: u8| [n; 128];
+    for n in 0..5 {
+        let mut memory = MemoryStore::default();
+        create(memory.clone(), 1, &tiny()).expect("create").unmount().expect("close");
+        let first = MasterKey::new([7; 32]).labelled(label(1));
+        rekey(&mut memory, &MasterKey::new([7; 32]), &first, &mut Random(4)).expect("rekey");
+        assert_eq!(labels(&mut memory), Ok(vec![label(1)]));
+        let mut store = FaultyStore::new(memory.image());
+        store.arm(n, Fault::Kill);
+        let second = MasterKey::new([8; 32]).labelled(label(2));
+        let _ = rekey(&mut store, &first, &second, &mut Random(5));
+        for seed in 0..20 {
+            let mut random = Random(seed);
+            let mut image = MemoryStore::new(store.crash(&mut || random.next()));
+            let found = labels(&mut image).expect("a whole header");
+            let opens = found.iter().any(|found| {
+                let key = if *found == label(1) { 7 } else { 8 };
+                open_with(image.clone(), key).is_ok()
+            });
+            assert!(opens, "call {n} seed {seed}: {} labels", found.len());
+        }
+    }
+    assert_eq!(labels(&mut MemoryStore::default()), Err(Error::NotAVolume));
+}
+
+#[test]
+fn a_header_authenticates_its_label() {
+    let mut store = MemoryStore::default();
+    create(store.clone(), 1, &tiny()).expect("create").unmount().expect("close");
+    let key = MasterKey::new([7; 32]).labelled([3; 128]);
+    rekey(&mut store, &key, &key, &mut Random(4)).expect("rekey");
+    let mut image = store.image();
+    for slot in [0, SLOT] {
+        image[slot + 150] ^= 1;
+        let sum = ring::digest::digest(&ring::digest::SHA256, &image[slot..slot + 280]);
+        image[slot + 280..slot + 312].copy_from_slice(sum.as_ref());
+    }
+    assert!(open_with(store, 7).is_ok());
+    assert_eq!(error_of(open_with(MemoryStore::new(image), 7)), Error::WrongKey);
 }

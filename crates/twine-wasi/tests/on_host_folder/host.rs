@@ -131,7 +131,7 @@ fn more_levels_than_handles_are_kept_can_be_walked() {
 fn permissions_of_the_host_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("f"), "text").unwrap();
-    fs::set_permissions(folder.path().join("f"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.path().join("f"), fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read(folder.path().join("f")).is_ok() {
         return; // Permissions do not bind root.
     }

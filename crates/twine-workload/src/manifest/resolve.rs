@@ -235,6 +235,7 @@ fn mount(table: &MountTable, i: usize, paths: &BTreeMap<String, PathBuf>) -> Res
         unfit("freshness", table.freshness.is_some(), "volume")?;
         unfit("service", table.service.is_some(), "volume")?;
         unfit("anchor", table.anchor.is_some(), "volume")?;
+        unfit("export_to", table.export_to.is_some(), "volume")?;
     }
     if table.kind != MountKind::Scratch {
         unfit("size", table.size.is_some(), "scratch")?;
@@ -252,7 +253,15 @@ fn mount(table: &MountTable, i: usize, paths: &BTreeMap<String, PathBuf>) -> Res
         MountKind::Volume => {
             path()?;
             let name = table.name.clone().ok_or_else(|| missing("name", "give the volume a name"))?;
-            MountSource::Volume { name, key: key_policy(table), freshness: freshness(table, &field)? }
+            let recipient = table.export_to.as_ref().map(|hex| {
+                key(&field("export_to"), hex, "write the 64 hex digits that `twine key show` prints")
+            });
+            MountSource::Volume {
+                name,
+                key: key_policy(table),
+                freshness: freshness(table, &field)?,
+                export_to: recipient.transpose()?,
+            }
         }
         MountKind::Scratch => {
             let size =

@@ -220,6 +220,9 @@ pub struct MountTable {
     /// time like "30s"; what came after can be rolled back at a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<String>,
+    /// `volume`: id (64 hex digits) of the owner's key under which the host may have a copy made; none if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_to: Option<String>,
     /// `scratch`: the most bytes that its files hold together, as a number or like "64 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,

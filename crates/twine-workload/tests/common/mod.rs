@@ -21,7 +21,12 @@ pub fn full() -> Workload {
         size: contents.len() as u64,
         sha256: sha256(contents),
     };
-    let volume = |name: &str, key, freshness| MountSource::Volume { name: name.into(), key, freshness };
+    let volume = |name: &str, key, freshness| MountSource::Volume {
+        name: name.into(),
+        key,
+        freshness,
+        export_to: (name == "accounts").then_some([9; 32]),
+    };
     let service = |moves| Freshness::Service { key: [7; 32], moves };
     let mount = |guest: &str, source, read_only| Mount { guest: guest.into(), source, read_only };
     let deliverer = |name: &str, key, env: &[&str], files: &[&str], volumes: &[&str]| {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use twine::exit::{self, Code, Source};
-use twine::{Io, StartPhase};
+use twine::{Io, Operation, StartPhase};
 
 use super::enclave::{Enclave, Identity};
 use super::failure::Failure;
@@ -45,7 +45,8 @@ impl Options {
         let loaded = runner.load(&program)?;
         let identity = Identity::of(&runner, &program, loaded.enclave());
         let load = loaded.took();
-        let report = loaded.run(&program, io, twine::Options { compile_only: true, ..Default::default() })?;
+        let options = twine::Options { operation: Operation::Compile, ..Default::default() };
+        let report = loaded.run(&program, io, options)?;
         let message = explain(&report, &program);
         if let Some(message) = &message {
             note(message);

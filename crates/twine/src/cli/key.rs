@@ -1,4 +1,4 @@
-//! `twine key`: the two kinds of keys that people hold.
+//! `twine key`: the kinds of keys that people hold.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -16,6 +16,7 @@ use twine::workload::manifest::{Config, OwnerKey};
 
 use super::failure::Failure;
 use super::output::{Output, Status, note};
+use super::volume::keys::{VolumeKey, warn_if_readable};
 
 pub const SCHEMA: &str = "twine.key/1";
 
@@ -24,10 +25,10 @@ pub const SCHEMA: &str = "twine.key/1";
 pub enum Options {
     /// Make a key in a new file that only its owner may read
     Create {
-        /// What it signs
+        /// What it is for
         #[arg(long, value_enum, default_value_t = Kind::Image)]
         kind: Kind,
-        /// The new file (PEM, PKCS #8)
+        /// The new file (PEM)
         file: PathBuf,
     },
     /// Print what others need to know of a key
@@ -48,21 +49,23 @@ pub enum Options {
     },
 }
 
-/// What a key signs.
+/// What a key is for.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Enclave images: RSA-3072, its hash is MRSIGNER
+    /// Signing enclave images: RSA-3072, its hash is MRSIGNER
     Image,
-    /// Manifests: Ed25519, for workload.identity.owner
+    /// Signing manifests: Ed25519, for workload.identity.owner
     Owner,
+    /// Encrypting volumes: 32 random bytes
+    Volume,
 }
 
 #[derive(Serialize)]
 struct Shown {
     kind: Kind,
     private: bool,
-    /// MRSIGNER, or the owner's public key.
+    /// MRSIGNER, a public key, or what tells a volume key from others.
     id: String,
     /// SubjectPublicKeyInfo of an image key.
     public_pem: Option<String>,
@@ -82,6 +85,7 @@ impl Options {
                 match kind {
                     Kind::Image => SigningKey::generate()?.save_new(&file)?,
                     Kind::Owner => save_new(&file, &OwnerKey::generate()?.1, 0o600)?,
+                    Kind::Volume => save_new(&file, &VolumeKey::generate()?.to_pem(), 0o600)?,
                 }
                 output.result(SCHEMA, Status::Success, &show(&file)?);
             }
@@ -99,6 +103,11 @@ fn show(file: &Path) -> Result<Shown, Failure> {
     if let Ok(owner) = OwnerKey::from_pem(&pem) {
         let id = Sha256(owner.public_key()).to_string();
         return Ok(Shown { kind: Kind::Owner, private: true, id, public_pem: None });
+    }
+    if let Some(key) = VolumeKey::from_pem(&pem) {
+        warn_if_readable(file);
+        let id = hex::encode(key.id());
+        return Ok(Shown { kind: Kind::Volume, private: true, id, public_pem: None });
     }
     let image = |public: &PublicKey, private| -> Result<Shown, Failure> {
         let id = hex::encode(public.mrsigner());
@@ -147,6 +156,7 @@ impl fmt::Display for Shown {
         match self.kind {
             Kind::Image => writeln!(f, "image key, {half}\nMRSIGNER    {}", self.id)?,
             Kind::Owner => writeln!(f, "owner key, {half}\nowner       {}", self.id)?,
+            Kind::Volume => writeln!(f, "volume key, secret\nkey         {}", self.id)?,
         }
         self.public_pem.iter().try_for_each(|pem| f.write_str(pem))
     }

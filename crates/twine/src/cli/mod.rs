@@ -20,6 +20,7 @@ mod progress;
 mod run;
 mod stats;
 mod verify;
+mod volume;
 mod workload;
 
 use std::process::ExitCode;
@@ -77,6 +78,9 @@ enum Verb {
     /// Keep volumes fresh: the service that remembers their newest state
     #[command(subcommand)]
     Anchor(anchor::Options),
+    /// Make, read, change, check and copy encrypted volumes under an owner's key
+    #[command(subcommand)]
+    Volume(volume::Options),
     /// Check and explain manifests
     #[command(subcommand)]
     Config(config::Options),
@@ -108,6 +112,7 @@ pub fn main() -> ExitCode {
         Verb::Deploy(options) => (deploy::SCHEMA, options.execute(&output)),
         Verb::Keys(options) => (keys::SCHEMA, options.execute(&output)),
         Verb::Anchor(options) => (anchor::SCHEMA, options.execute(&output)),
+        Verb::Volume(options) => (options.schema(), options.execute(&output)),
         Verb::Config(options) => (config::SCHEMA, options.execute(&output)),
         Verb::Completions(options) => return options.execute(&mut Cli::command()),
     };

@@ -19,6 +19,7 @@ use super::failure::Failure;
 use super::output::{Output, Status, note};
 use super::progress::Progress;
 use super::stats::Statistics;
+use super::volume::keys::VolumeKey;
 use super::workload::Workload;
 
 pub const SCHEMA: &str = "twine.run/1";
@@ -38,6 +39,9 @@ pub struct Options {
     /// not the end of the run
     #[arg(long)]
     no_map: bool,
+    /// Hand an owner's key for a volume to the enclave, which the host thereby knows; debug enclaves only
+    #[arg(long, value_name = "NAME=FILE")]
+    insecure_volume_key: Vec<String>,
     /// Write {"event":"exit","source":"guest|runtime","code":N} to this open file descriptor at the end
     #[arg(long, value_name = "N")]
     status_fd: Option<u32>,
@@ -102,12 +106,16 @@ impl Options {
             Some((id, svn, hidden)) => What::Hidden(id, svn, hidden),
             None => What::Program(self.workload.program()?),
         };
+        let insecure_volume_keys = volume_keys(&self.insecure_volume_key)?;
         let runner = self.enclave.runner()?;
         let insecure = match &what {
             What::Program(program) => insecure_mounts(program),
             What::Hidden(..) => Vec::new(),
         };
         insecure.iter().for_each(note);
+        if !insecure_volume_keys.is_empty() {
+            note(INSECURE_KEY);
+        }
         let mut io = Io::inherit()?;
         io.observer = Box::new(Progress::new(io.terminals[2]));
         if output.is_json() {
@@ -128,10 +136,18 @@ impl Options {
             What::Hidden(id, svn, _) => Identity::hidden(&runner, *id, *svn, loaded.enclave()),
         };
         insecure.into_iter().for_each(|what| identity.is_insecure(what));
+        if !insecure_volume_keys.is_empty() {
+            identity.is_insecure(INSECURE_KEY);
+        }
         let load = loaded.took();
         let delivery = self.delivery.ways()?;
-        let options =
-            twine::Options { trace: self.trace, no_map: self.no_map, delivery, ..Default::default() };
+        let options = twine::Options {
+            trace: self.trace,
+            no_map: self.no_map,
+            delivery,
+            insecure_volume_keys,
+            ..Default::default()
+        };
         let (report, fuel, timeout) = match what {
             What::Program(program) => {
                 let (fuel, timeout) = (program.workload().limits.fuel, program.timeout());
@@ -166,6 +182,19 @@ impl Options {
         }
         Ok(exit)
     }
+}
+
+/// What is said of a run with `--insecure-volume-key`.
+pub const INSECURE_KEY: &str = "volume key by the host's hand: the host can read and change that volume";
+
+/// Names and keys of `--insecure-volume-key`.
+pub fn volume_keys(options: &[String]) -> Result<Vec<(String, [u8; 32])>, Failure> {
+    let key = |option: &String| {
+        let usage = || Failure::usage(format!("--insecure-volume-key {option}: write NAME=FILE"));
+        let (name, file) = option.split_once('=').ok_or_else(usage)?;
+        Ok((name.to_owned(), VolumeKey::load(Path::new(file))?.bytes()))
+    };
+    options.iter().map(key).collect()
 }
 
 /// Why it ended, unless the program ended by itself: what happened and what to do.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use twine::{StartPhase, Stats};
+use twine::{StartPhase, Stats, Window};
 
 /// Counts; times in microseconds, sizes in bytes.
 #[derive(Serialize)]
@@ -25,9 +25,31 @@ pub struct Statistics {
     total_us: u64,
     /// How long each phase of the start-up took.
     phases: Vec<Phase>,
+    volumes: Vec<Volume>,
     /// Dynamic memory that the enclave held at its end and at most.
     pages: u64,
     peak_pages: u64,
+}
+
+/// A volume at the end of the run, by the enclave's word.
+#[derive(Serialize)]
+struct Volume {
+    name: String,
+    #[serde(flatten)]
+    freshness: Freshness,
+    sequence: u64,
+    store_bytes: u64,
+    used_bytes: u64,
+}
+
+/// What detects an old version of a volume after a restart.
+#[derive(Serialize)]
+pub struct Freshness {
+    anchor: String,
+    /// When the anchor is told of a commit: `every-sync`, `interval`, `open-and-close`; none without one.
+    policy: Option<&'static str>,
+    /// How much the host can take back without being noticed.
+    window: String,
 }
 
 #[derive(Serialize)]
@@ -59,9 +81,48 @@ impl Statistics {
             outside_us: micros(stats.outside),
             total_us: micros(load + stats.total),
             phases,
+            volumes: stats.volumes.iter().map(volume).collect(),
             pages: stats.pages,
             peak_pages: stats.peak_pages,
         }
+    }
+}
+
+impl Freshness {
+    /// Of a volume without an anchor.
+    pub fn none() -> Self {
+        let window = "everything since the volume was made".to_owned();
+        Self { anchor: "none".to_owned(), policy: None, window }
+    }
+
+    /// As the enclave told.
+    pub fn of(volume: &twine::Volume) -> Self {
+        let (policy, window) = match volume.window {
+            Window::Unbounded => return Self::none(),
+            Window::Nothing => ("every-sync", "nothing that a sync acknowledged".to_owned()),
+            Window::Interval => {
+                ("interval", format!("the last {}", humantime::format_duration(volume.interval)))
+            }
+            Window::Run => ("open-and-close", "one run that did not end properly".to_owned()),
+        };
+        Self { anchor: volume.anchor.clone(), policy: Some(policy), window }
+    }
+}
+
+impl fmt::Display for Freshness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = self.policy.map_or(String::new(), |policy| format!(" ({policy})"));
+        write!(f, "anchor {}{policy}; the host can take back {}", self.anchor, self.window)
+    }
+}
+
+fn volume(volume: &twine::Volume) -> Volume {
+    Volume {
+        name: volume.name.clone(),
+        freshness: Freshness::of(volume),
+        sequence: volume.sequence,
+        store_bytes: volume.store_bytes,
+        used_bytes: volume.used_bytes,
     }
 }
 
@@ -101,6 +162,14 @@ impl fmt::Display for Statistics {
         )?;
         for phase in &self.phases {
             writeln!(f, "    {:>9} us {}", phase.us, phase.name)?;
+        }
+        for volume in &self.volumes {
+            let Volume { name, freshness, sequence, used_bytes, store_bytes } = volume;
+            writeln!(
+                f,
+                "  volume      {name}: state {sequence}, {used_bytes} of {store_bytes} bytes in use"
+            )?;
+            writeln!(f, "              {freshness}")?;
         }
         write!(f, "  memory      {} pages committed at the end, {} at most", self.pages, self.peak_pages)
     }

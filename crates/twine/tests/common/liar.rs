@@ -12,10 +12,10 @@ use twine::image_format::sigstruct::Variant;
 use twine::workload::manifest::Config;
 use twine::{Image, StartPhase};
 use twine_abi::calls::{Call, Stage};
-use twine_abi::run::RunRequest;
+use twine_abi::run::{Operation, RunRequest};
 use twine_host::backend::{Backend, Config as Launch};
 use twine_host::run::folders::Place;
-use twine_host::run::{End, Job, Liar, Observer, Streams};
+use twine_host::run::{End, Job, Liar, Module, Observer, Streams};
 use twine_host::sim::{Fuse, Processor, Sim};
 
 use crate::common::User;
@@ -90,7 +90,15 @@ pub fn run(
     let resolved = twine::resolve(&config.manifest().unwrap(), config.base()).unwrap();
     let candidate = resolved.candidate().unwrap();
     let presented = resolved.presented().unwrap();
-    let mut request = RunRequest { flags: 0, workload: &presented, environment: &[] }.header().to_vec();
+    let request = RunRequest {
+        flags: 0,
+        operation: Operation::Run,
+        workload: &presented,
+        environment: &[],
+        volume: &[],
+        insecure_keys: &[],
+    };
+    let mut request = request.header().to_vec();
     request.extend_from_slice(&presented);
     request.resize(request.len().next_multiple_of(8), 0);
     let program = twine::Program::from_config(&config).unwrap();
@@ -119,6 +127,7 @@ pub fn run(
         delivery: Default::default(),
         anchors: Vec::new(),
         folders,
+        map_stores: true,
         timeout: None,
         streams: Streams {
             stdin: OwnedFd::from(input),
