@@ -24,9 +24,12 @@ fn passes(name: &str, script: &Script) {
     }
 }
 
+/// A program's name, and what writes it.
+type Entry = (&'static str, fn(&mut Script));
+
 /// All programs by name.
 fn programs() -> Vec<(&'static str, Script)> {
-    let list: &[(&str, fn(&mut Script))] = &[
+    let list: &[Entry] = &[
         ("close_preopen", close_preopen),
         ("dangling_fd", dangling_fd),
         ("dangling_symlink", dangling_symlink),

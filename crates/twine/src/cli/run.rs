@@ -53,7 +53,7 @@ pub struct Options {
 
 /// What the host knows of what it runs.
 enum What {
-    Program(Program),
+    Program(Box<Program>),
     Hidden(Digest, u16, Hidden),
 }
 
@@ -104,7 +104,7 @@ impl Options {
                 ));
             }
             Some((id, svn, hidden)) => What::Hidden(id, svn, hidden),
-            None => What::Program(self.workload.program()?),
+            None => What::Program(Box::new(self.workload.program()?)),
         };
         let insecure_volume_keys = volume_keys(&self.insecure_volume_key)?;
         let runner = self.enclave.runner()?;

@@ -89,7 +89,7 @@ impl Options {
                 return Err(Failure::usage("--claims: the evidence holds its claims; leave the option out"));
             }
             Ok(parts) => parts,
-            Err(judgement) => return Ok(self.print(output, at, judgement)),
+            Err(judgement) => return Ok(self.print(output, at, *judgement)),
         };
         let collateral = match &self.collateral {
             Some(path) => Some(read(path)?),
@@ -115,7 +115,7 @@ impl Options {
         if judgement.evidence.as_ref().is_some_and(|evidence| evidence.simulated) {
             note("simulated processor: the evidence proves nothing");
         }
-        Ok(self.print(output, at, judgement))
+        Ok(self.print(output, at, *judgement))
     }
 
     fn print(&self, output: &Output, at: u64, judgement: Judgement) -> ExitCode {
@@ -162,13 +162,13 @@ impl Options {
 }
 
 /// A program's evidence into quote and claims; a quote stays what it is.
-fn split(given: Vec<u8>) -> Result<(Vec<u8>, Option<Vec<u8>>), Judgement> {
+fn split(given: Vec<u8>) -> Result<(Vec<u8>, Option<Vec<u8>>), Box<Judgement>> {
     if !given.starts_with(&Evidence::PREFIX) {
         return Ok((given, None));
     }
     match Evidence::from_bytes(&given) {
         Ok(Evidence { quote, claims }) => Ok((quote, Some(claims))),
-        Err(e) => Err(Judgement::malformed("evidence.format", e)),
+        Err(e) => Err(Box::new(Judgement::malformed("evidence.format", e))),
     }
 }
 

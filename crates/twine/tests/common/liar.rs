@@ -15,7 +15,7 @@ use twine_abi::calls::{Call, Stage};
 use twine_abi::run::{Operation, RunRequest};
 use twine_host::backend::{Backend, Config as Launch};
 use twine_host::run::folders::Place;
-use twine_host::run::{End, Job, Liar, Module, Observer, Streams};
+use twine_host::run::{End, Job, Liar, Observer, Streams};
 use twine_host::sim::{Fuse, Processor, Sim};
 
 use crate::common::User;

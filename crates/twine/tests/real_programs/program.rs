@@ -22,8 +22,6 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// What may differ in its output.
     pub masks: &'static [Mask],
-    /// How it ends inside if that is not how it ends outside.
-    pub unlike: Option<Unlike>,
 }
 
 /// What a file or folder holds.
@@ -73,14 +71,6 @@ pub struct Mask {
     pub reason: &'static str,
 }
 
-/// An end inside that differs from Wasmtime's.
-pub struct Unlike {
-    pub status: i32,
-    /// Part of standard error.
-    pub stderr: &'static str,
-    pub reason: &'static str,
-}
-
 /// How one run ended.
 pub struct Ended {
     pub status: Option<i32>,
@@ -101,7 +91,7 @@ pub struct Row {
     pub file_bytes: u64,
     pub seconds_outside: f64,
     pub seconds_inside: f64,
-    /// `same`, `unlike` (as expected, with the reason), `different` or `not run`.
+    /// `same`, `different` or `not run`.
     pub verdict: &'static str,
     pub reason: Option<String>,
     /// The masks that applied.
@@ -111,8 +101,7 @@ pub struct Row {
 impl Program {
     /// A program that gets no files.
     pub fn new(name: impl Into<String>, module: Module, args: &[&'static str]) -> Self {
-        Self { name: name.into(), files: Vec::new(), steps: Vec::new(), masks: &[], unlike: None }
-            .then(module, args)
+        Self { name: name.into(), files: Vec::new(), steps: Vec::new(), masks: &[] }.then(module, args)
     }
 
     /// Another run, on the same files.
@@ -152,11 +141,6 @@ impl Program {
 
     pub fn masks(mut self, masks: &'static [Mask]) -> Self {
         self.masks = masks;
-        self
-    }
-
-    pub fn unlike(mut self, status: i32, stderr: &'static str, reason: &'static str) -> Self {
-        self.unlike = Some(Unlike { status, stderr, reason });
         self
     }
 
@@ -205,22 +189,11 @@ impl Program {
             row.reason = Some(differences.join("; "));
             return failed(differences.join("\n"));
         }
-        row.verdict = if self.unlike.is_some() { "unlike" } else { "same" };
-        row.reason = self.unlike.as_ref().map(|unlike| unlike.reason.to_owned());
+        row.verdict = "same";
         Ok(())
     }
 
     fn compare_ends(&self, out: &Ended, inner: &Ended, row: &mut Row, differences: &mut Vec<String>) {
-        if let Some(unlike) = &self.unlike {
-            let stderr = String::from_utf8_lossy(&inner.stderr);
-            if inner.status != Some(unlike.status) || !stderr.contains(unlike.stderr) {
-                differences.push(format!(
-                    "status {:?} inside, expected {} and {:?}: {stderr}",
-                    inner.status, unlike.status, unlike.stderr
-                ));
-            }
-            return;
-        }
         if out.status != inner.status {
             differences.push(format!("status {:?} outside, {:?} inside", out.status, inner.status));
         }

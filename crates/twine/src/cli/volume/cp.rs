@@ -64,8 +64,8 @@ fn side(text: &str) -> Side {
 impl Options {
     pub fn execute(self, output: &Output) -> Result<ExitCode, Failure> {
         let copied = match (side(&self.from), side(&self.to)) {
-            (Side::Host(from), Side::Volume(to)) => self.into_volume(&from, &to)?,
-            (Side::Volume(from), Side::Host(to)) => self.out_of_volume(&from, &to)?,
+            (Side::Host(from), Side::Volume(to)) => self.bring_in(&from, &to)?,
+            (Side::Volume(from), Side::Host(to)) => self.take_out(&from, &to)?,
             (Side::Volume(_), Side::Volume(_)) => {
                 return Err(Failure::usage(
                     "cp copies into a volume or out of one; between two, pipe `export` into `import`",
@@ -83,7 +83,7 @@ impl Options {
         Failure::usage(format!("{} is a folder; copy it with --recursive", self.from))
     }
 
-    fn into_volume(&self, from: &Path, to: &Place) -> Result<Copied, Failure> {
+    fn bring_in(&self, from: &Path, to: &Place) -> Result<Copied, Failure> {
         let metadata = std::fs::metadata(from).map_err(Failure::reading(from))?;
         if metadata.is_dir() && !self.recursive {
             return Err(self.folder_needs_recursive());
@@ -110,7 +110,7 @@ impl Options {
         Ok(Copied::of(&progress))
     }
 
-    fn out_of_volume(&self, from: &Place, to: &Path) -> Result<Copied, Failure> {
+    fn take_out(&self, from: &Place, to: &Path) -> Result<Copied, Failure> {
         let volume = self.key.open(&from.volume, Mode::Read)?;
         let (ino, file_type) =
             resolve(&volume, &from.path, true).map_err(|error| failed_inside(&volume, &from.path, error))?;

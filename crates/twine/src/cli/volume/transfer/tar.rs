@@ -125,7 +125,8 @@ impl<W: Write> Into<W> {
         header.set_entry_type(kind);
         header.set_mode(mode);
         header.set_mtime(times.modified / 1_000_000_000);
-        (header.set_uid(0), header.set_gid(0));
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_size(size);
         Ok(header)
     }
