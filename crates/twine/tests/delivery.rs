@@ -345,6 +345,26 @@ fn one_owner_waits_for_the_result_and_another_has_a_service() {
 }
 
 #[test]
+fn a_host_that_does_not_run_the_program_cannot_say_that_it_ended_well() {
+    let (owner, host) = (Owner::new(), User::new());
+    let folders = twine::Folders { state: host.state(), cache: host.cache() };
+    let image = twine::Image::embedded(twine::image_format::sigstruct::Variant::Production).unwrap();
+    let runner = twine::Runner::with(twine::Tee::Sim, image, &folders).unwrap();
+    let configid: [u8; 64] = hex::decode(&owner.configid).unwrap().try_into().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let waiting = thread::spawn(move || {
+        let delivery = Some(twine::Ways { listener: Some(listener), services: Vec::new() });
+        let operation = twine::Operation::Compile;
+        let options = twine::Options { operation, delivery, ..Default::default() };
+        let loaded = runner.load_as(twine::workload::Digest(configid), 0).unwrap();
+        loaded.run_hidden(twine::Hidden::default(), twine::Io::inherit().unwrap(), options)
+    });
+    owner.deploy(&address).fails(77, &["waits for the program's result"]);
+    waiting.join().unwrap();
+}
+
+#[test]
 fn mistakes_of_the_owner_name_the_field() {
     let owner = Owner::new();
     let nowhere = |more: &[&str]| owner.deploy_with("127.0.0.1:1", more);
