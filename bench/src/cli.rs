@@ -15,7 +15,7 @@ use crate::measure::{self, Effort};
 use crate::results::{self, Clock, Results, Settings, Size, WorkloadResults};
 use crate::row::Row;
 use crate::workload::Workload;
-use crate::{machine, process, report, workloads};
+use crate::{machine, process, protected, report, workloads};
 
 /// Twine, the same Wasmtime outside an enclave and native code, in turn, on one machine
 #[derive(Parser)]
@@ -47,6 +47,13 @@ enum Verb {
     /// Print how many seconds SHA-256 of a file takes, once it is in memory
     #[command(hide = true)]
     Hash { file: PathBuf },
+    /// Operations on a store of the paper's kind, as programs/volume/volume.c does them on a file
+    #[command(hide = true)]
+    Protected {
+        file: PathBuf,
+        #[arg(value_name = "OPERATION:SIZE")]
+        operations: Vec<String>,
+    },
 }
 
 #[derive(Args)]
@@ -101,6 +108,10 @@ impl Cli {
             }
             Verb::Schema => {
                 println!("{}", serde_json::to_string_pretty(&results::schema())?);
+                Ok(true)
+            }
+            Verb::Protected { file, operations } => {
+                protected::operate(&file, &operations)?;
                 Ok(true)
             }
             Verb::Hash { file } => {

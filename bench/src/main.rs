@@ -10,6 +10,7 @@ mod kit;
 mod machine;
 mod measure;
 mod process;
+mod protected;
 mod report;
 mod results;
 mod row;

@@ -1,9 +1,14 @@
 //! The workloads, one file each.
 
+mod border;
 mod cost;
 mod polybench;
 mod programs;
+mod scale;
+mod sqlite;
 mod start;
+mod study;
+mod volume;
 
 use crate::workload::Workload;
 
@@ -13,6 +18,11 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(start::Start),
         Box::new(polybench::Polybench),
         Box::new(programs::Programs),
+        Box::new(sqlite::Sqlite),
+        Box::new(volume::Volume),
+        Box::new(scale::Scale),
+        Box::new(border::Border),
         Box::new(cost::Cost),
+        Box::new(study::Study),
     ]
 }
