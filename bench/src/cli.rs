@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::compare::compare;
 use crate::kit::Kit;
 use crate::measure::{self, Effort};
-use crate::results::{self, Clock, Results, Settings, Size, WorkloadResults};
+use crate::results::{self, Clock, Results, RowResults, Settings, Size, WorkloadResults};
 use crate::row::Row;
 use crate::workload::Workload;
 use crate::{machine, process, protected, report, workloads};
@@ -159,11 +159,27 @@ impl Run {
             .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} rounds, {eta} left  {wide_msg}")?);
         let folder = kit.folder("sync")?;
         for (workload, rows, left_out) in prepared {
-            let measured = measure_all(&*workload, &rows, left_out, effort, &folder, &bar);
-            results.workloads.push(measured);
-            // What was measured so far survives whatever comes.
-            results.took = started.elapsed().as_secs_f64();
-            write(&results, &self.out)?;
+            results.workloads.push(WorkloadResults {
+                name: workload.name().to_owned(),
+                about: workload.about().to_owned(),
+                rows: Vec::new(),
+                summaries: Vec::new(),
+                left_out,
+            });
+            for row in &rows {
+                let measured = measure_one(row, effort, &folder, &bar);
+                if let Some(last) = results.workloads.last_mut() {
+                    match measured {
+                        Ok(row) => last.rows.push(row),
+                        Err(error) => last.left_out.push(format!("{}: {error:#}", row.id)),
+                    }
+                    last.summaries =
+                        workload.summaries().iter().filter_map(|summary| summary.over(&last.rows)).collect();
+                }
+                // What was measured so far survives whatever comes.
+                results.took = started.elapsed().as_secs_f64();
+                write(&results, &self.out)?;
+            }
         }
         bar.finish_and_clear();
         results.machine.load[1] = machine::load();
@@ -208,39 +224,18 @@ impl Run {
     }
 }
 
-fn measure_all(
-    workload: &dyn Workload,
-    rows: &[Row],
-    mut left_out: Vec<String>,
-    effort: Effort,
-    folder: &Path,
-    bar: &ProgressBar,
-) -> WorkloadResults {
-    let mut measured = Vec::new();
-    for row in rows {
-        bar.set_message(row.id.clone());
-        let before = bar.position();
-        let done = measure::row(row, effort, folder, |what| {
-            bar.inc(1);
-            bar.set_message(format!("{} {what}", row.id));
-        });
-        bar.set_position(before + u64::from(effort.rounds) + 1);
-        match done {
-            Ok(row) => {
-                bar.suspend(|| eprintln!("{}", report::line(&row)));
-                measured.push(row);
-            }
-            Err(error) => left_out.push(format!("{}: {error:#}", row.id)),
-        }
+fn measure_one(row: &Row, effort: Effort, folder: &Path, bar: &ProgressBar) -> Result<RowResults> {
+    bar.set_message(row.id.clone());
+    let before = bar.position();
+    let done = measure::row(row, effort, folder, |what| {
+        bar.inc(1);
+        bar.set_message(format!("{} {what}", row.id));
+    });
+    bar.set_position(before + u64::from(effort.rounds) + 1);
+    if let Ok(row) = &done {
+        bar.suspend(|| eprintln!("{}", report::line(row)));
     }
-    let summaries = workload.summaries().iter().filter_map(|summary| summary.over(&measured)).collect();
-    WorkloadResults {
-        name: workload.name().to_owned(),
-        about: workload.about().to_owned(),
-        rows: measured,
-        summaries,
-        left_out,
-    }
+    done
 }
 
 fn write(results: &Results, out: &Path) -> Result<()> {
