@@ -67,7 +67,9 @@ extern "C" fn twine_main() {
 fn run(request: &Request) -> End {
     // An owner would take the end of another operation for the program's.
     if request.operation() != Operation::Run && !request.owners().is_empty() {
-        return End::refused("who delivered waits for the program's result, and the host asks for something else");
+        return End::refused(
+            "who delivered waits for the program's result, and the host asks for something else",
+        );
     }
     if let Some(end) = upkeep::run(request) {
         return end;
