@@ -269,6 +269,14 @@ fn a_volume_opens_with_the_owners_key_alone() {
     deployed.fails(77, &["volume data"]);
     ended.fails(77, &["volume data"]);
     assert_eq!(run("5a").0.code, Some(7));
+    // The same volume on the owner's machine.
+    let key = "Wlpa".repeat(10) + "Wlo=";
+    owner.user.file(
+        "pem.key",
+        format!("-----BEGIN TWINE VOLUME KEY-----\n{key}\n-----END TWINE VOLUME KEY-----\n"),
+    );
+    let kept = host.home.path().join("kept.volume");
+    assert_eq!(owner.user.ok(&["volume", "check", "--key", "pem.key", kept.to_str().unwrap()]), "whole\n");
 }
 
 /// Two owners of one workload: the first delivers the variable and gets the output, the second the file.

@@ -43,7 +43,7 @@ fn another_workload_cannot_open_it() {
     let user = User::new();
     counts(&append(&user, "data.volume", &[]), "1\n");
     append(&user, "data.volume", &["--env", "A=B"]).fails(77, &["another workload", "measure --diff"]);
-    append(&user, "data.volume", &["--debug"]).fails(77, &["another workload"]);
+    append(&user, "data.volume", &["--debug"]).fails(77, &["a production enclave, this is a debug one"]);
     counts(&append(&user, "data.volume", &[]), "2\n");
 }
 

@@ -28,7 +28,7 @@ pub struct Secrets {
     /// Files to deliver, by the path that the guest sees.
     #[serde(default)]
     pub files: BTreeMap<String, PathBuf>,
-    /// Files that hold the keys of volumes, by the volume's name: 64 hex digits.
+    /// Files that hold the keys of volumes, by the volume's name: as `twine key create` writes them, or 64 hex digits.
     #[serde(default)]
     pub keys: BTreeMap<String, PathBuf>,
 }
@@ -74,7 +74,7 @@ impl Secrets {
             let text = read(&field, &base.join(path))?;
             let key = key(text.trim_ascii()).ok_or_else(|| {
                 let message = format!("{}: it holds no key", path.display());
-                FileError::value(field, message, "write 64 hex digits")
+                FileError::value(field, message, "make one with `twine key create --kind volume`")
             })?;
             bundle.keys.push(VolumeKey { name: name.clone(), key });
         }
@@ -94,7 +94,11 @@ pub fn secrets_schema() -> String {
     serde_json::to_string_pretty(&schemars::schema_for!(Secrets)).unwrap_or_default() + "\n"
 }
 
+/// A key in PEM (`TWINE VOLUME KEY`), or in hex.
 fn key(digits: &[u8]) -> Option<[u8; 32]> {
+    if let Ok(pem) = pem::parse(digits) {
+        return pem.contents().try_into().ok().filter(|_| pem.tag() == "TWINE VOLUME KEY");
+    }
     let digits: Vec<u8> = digits
         .iter()
         .map(|digit| char::from(*digit).to_digit(16).map(|digit| digit as u8))
