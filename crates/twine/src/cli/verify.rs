@@ -115,7 +115,7 @@ impl Options {
         if judgement.evidence.as_ref().is_some_and(|evidence| evidence.simulated) {
             note("simulated processor: the evidence proves nothing");
         }
-        Ok(self.print(output, at, *judgement))
+        Ok(self.print(output, at, judgement))
     }
 
     fn print(&self, output: &Output, at: u64, judgement: Judgement) -> ExitCode {
