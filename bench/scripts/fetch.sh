@@ -37,13 +37,15 @@ crate() {
     rm -rf "$part/vendor" "$part/cargo"
 }
 
-# source_package PACKAGE FILE: a file out of a Debian source package, by a list of sources of its own.
+# source_package PACKAGE FILE: a file out of a Debian source package, by lists of its own, which leave the system's alone.
 source_package() {
-    mkdir -p "$part/apt/lists/partial" "$part/apt/cache/archives/partial"
-    echo 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main' \
-        >"$part/apt/sources.list"
-    printf 'Dir::Etc::sourcelist "%s";\nDir::Etc::sourceparts "-";\nDir::State::lists "%s";\nDir::Cache "%s";\n' \
-        "$part/apt/sources.list" "$part/apt/lists" "$part/apt/cache" >"$part/apt/apt.conf"
+    mkdir -p "$part/apt/parts" "$part/apt/lists/partial" "$part/apt/cache/archives/partial"
+    # Debian's own lists of this machine, for sources.
+    for list in /etc/apt/sources.list /etc/apt/sources.list.d/debian.*; do
+        [ ! -e "$list" ] || sed 's/^deb /deb-src /; s/^Types:.*/Types: deb-src/' "$list" >"$part/apt/parts/${list##*/}"
+    done
+    printf 'Dir::Etc::sourcelist "-";\nDir::Etc::sourceparts "%s";\nDir::State::lists "%s";\nDir::Cache "%s";\n' \
+        "$part/apt/parts" "$part/apt/lists" "$part/apt/cache" >"$part/apt/apt.conf"
     (cd "$part/apt" && export APT_CONFIG="$part/apt/apt.conf" && apt-get update -qq &&
         apt-get source -qq --download-only "$1")
     tar xf "$part/apt/$1"_*.orig.tar.xz -C "$part/apt" --wildcards "*/$2"

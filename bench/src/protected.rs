@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
@@ -31,6 +30,8 @@ enum Name {
 
 struct Node {
     bytes: Box<[u8; NODE]>,
+    /// As the file has it.
+    sealed: Box<[u8; NODE]>,
     dirty: bool,
     /// Whether the file has it.
     stored: bool,
@@ -118,14 +119,19 @@ impl Protected {
             }
             None => self.root,
         };
-        let mut node = Node { bytes: Box::new([0; NODE]), dirty: false, stored: entry != [0; ENTRY] };
+        let mut node = Node {
+            bytes: Box::new([0; NODE]),
+            sealed: Box::new([0; NODE]),
+            dirty: false,
+            stored: entry != [0; ENTRY],
+        };
         if node.stored {
             // Out of the file into the host's buffer, and from there inside.
             let mut outside = Box::new([0; NODE]);
-            self.file.seek(SeekFrom::Start(name.place()))?;
-            self.file.read_exact(&mut outside[..])?;
-            node.bytes.copy_from_slice(&outside[..]);
+            self.file.read_exact_at(&mut outside[..], name.place())?;
+            node.sealed.copy_from_slice(&outside[..]);
             outside.fill(0);
+            node.bytes.copy_from_slice(&node.sealed[..]);
             open(&entry, &mut node.bytes)?;
         }
         self.cache.insert(name, node);
@@ -151,6 +157,7 @@ impl Protected {
             self.order.pop_front();
             if let Some(mut gone) = self.cache.remove(&oldest) {
                 gone.bytes.fill(0);
+                gone.sealed.fill(0);
             }
         }
         Ok(())
@@ -193,13 +200,11 @@ impl Protected {
             }
         }
         for name in dirty {
-            let mut sealed = Box::new([0; NODE]);
-            let entry = {
-                let node = self.cache.get_mut(&name).context("a node to write")?;
-                sealed.copy_from_slice(&node.bytes[..]);
-                (node.dirty, node.stored) = (false, true);
-                seal(self.keys.next()?, &mut sealed)?
-            };
+            let node = self.cache.get_mut(&name).context("a node to write")?;
+            node.sealed.copy_from_slice(&node.bytes[..]);
+            (node.dirty, node.stored) = (false, true);
+            let entry = seal(self.keys.next()?, &mut node.sealed)?;
+            outside.copy_from_slice(&node.sealed[..]);
             match name.parent() {
                 Some((parent, index)) => {
                     let above = self.cache.get_mut(&parent).context("an inner node")?;
@@ -207,7 +212,6 @@ impl Protected {
                 }
                 None => self.root = entry,
             }
-            outside.copy_from_slice(&sealed[..]);
             self.file.write_all_at(&outside[..], name.place())?;
             self.length = self.length.max(name.place() + NODE as u64);
         }

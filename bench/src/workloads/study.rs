@@ -52,11 +52,13 @@ impl Workload for Study {
         let protected = kit.folder("study")?.join("protected");
         let mut rows = Vec::new();
         for (operation, title, ratio) in INTEL {
-            let mut sides = files.sides(&case(32, operation));
+            // In order, into a new file; at random, over one that is there.
+            let (file, present) = if operation == "write" { ("study-new", 0) } else { ("study", size) };
+            let case = Case { file, present, ..case(32, operation) };
+            let mut sides = files.sides(&case);
             if operation.starts_with("write") {
                 // That library's writes are not durable, so neither are those of the plain file beside it.
-                let unsynced =
-                    Case { operation: format!("{operation}-unsynced:{size}"), ..case(32, operation) };
+                let unsynced = Case { operation: format!("{operation}-unsynced:{size}"), ..case };
                 sides[0] = files.sides(&unsynced).swap_remove(0);
             }
             sides.insert(1, baseline(&protected, operation, size)?);
@@ -96,10 +98,14 @@ fn renamed(side: Side) -> Side {
     Side { name: WITHOUT, ..side }
 }
 
-/// This program's own store; for reads the file is written first, in the same process.
+/// This program's own store, in a new file; what needs one that is there comes second.
 fn baseline(file: &Path, operation: &str, size: u32) -> Result<Side> {
-    let command = Invocation::new(std::env::current_exe()?).arg("protected").arg(file);
-    let command = command.arg(format!("write:{size}")).arg(format!("{operation}:{size}"));
-    let second = |run: &Run| printed(run, 1, NANOSECONDS);
-    Ok(Side::timed(BASELINE, command).value(Value::Printed(Box::new(second))))
+    let command =
+        Invocation::new(std::env::current_exe()?).arg("protected").arg(file).arg(format!("write:{size}"));
+    let (command, line) = match operation {
+        "write" => (command, 0),
+        _ => (command.arg(format!("{operation}:{size}")), 1),
+    };
+    let read = move |run: &Run| printed(run, line, NANOSECONDS);
+    Ok(Side::timed(BASELINE, command).value(Value::Printed(Box::new(read))))
 }
