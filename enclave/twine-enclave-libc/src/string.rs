@@ -62,6 +62,16 @@ unsafe fn short(to: *mut u8, from: *const u8, count: usize) {
             }
             let last = load(from.add(count - 16));
             let mut at = 0;
+            // Loads before stores: a load waits for a store before it at the same place of another page.
+            while at + 64 <= count {
+                let (a, b) = (load(from.add(at)), load(from.add(at + 16)));
+                let (c, d) = (load(from.add(at + 32)), load(from.add(at + 48)));
+                store(to.add(at), a);
+                store(to.add(at + 16), b);
+                store(to.add(at + 32), c);
+                store(to.add(at + 48), d);
+                at += 64;
+            }
             while at + 16 < count {
                 store(to.add(at), load(from.add(at)));
                 at += 16;
