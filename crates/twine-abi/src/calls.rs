@@ -44,7 +44,14 @@ macro_rules! calls {
             pub const ALL: &[Call] = &[$(Call::$name),*];
 
             /// The highest number. Not every number below it is a call's.
-            pub const LAST: usize = Self::ALL[Self::ALL.len() - 1] as usize;
+            pub const LAST: usize = {
+                let mut at = 1;
+                while at < Self::ALL.len() {
+                    assert!((Self::ALL[at - 1] as usize) < Self::ALL[at] as usize, "the list is in the order of numbers");
+                    at += 1;
+                }
+                Self::ALL[at - 1] as usize
+            };
 
             /// The call of a request's first word.
             pub fn from_word(word: u64) -> Option<Self> {
@@ -310,14 +317,6 @@ calls! {
         offset, /// Most bytes of the answer.
         max } => CollateralReply { /// Size of the whole.
         total }
-    /// Asks for a store's contents in the host's memory, to be read there without a call. The enclave checks once that
-    /// the place is outside; what it reads there is as hostile as an answer of [`StoreRead`]. A later answer for the same
-    /// store takes the earlier one's place. Where the host's disk fails, the run ends as in a power cut.
-    70 StoreMap as store_map { /// Handle.
-        store } => StoreMapReply { /// Where it starts.
-        address, /// Bytes of the store that are there now.
-        length, /// Bytes of addresses: what the store grows to appears there, as far as they reach.
-        room }
     /// What an open volume tells about itself, for statistics. The request's bytes: its name, a zero byte, its anchor's name.
     55 VolumeState as volume_state { /// Sequence of the last committed state.
         sequence, /// Bytes of the store that the volume accounts for.
@@ -329,6 +328,14 @@ calls! {
     56 Finding as finding { /// Inode that it concerns; `u64::MAX`: none.
         inode, /// Slot of 4 KiB in the store; `u64::MAX`: none.
         slot } => FindingReply {}
+    /// Asks for a store's contents in the host's memory, to be read there without a call. The enclave checks once that
+    /// the place is outside; what it reads there is as hostile as an answer of [`StoreRead`]. A later answer for the same
+    /// store takes the earlier one's place. Where the host's disk fails, the run ends as in a power cut.
+    70 StoreMap as store_map { /// Handle.
+        store } => StoreMapReply { /// Where it starts.
+        address, /// Bytes of the store that are there now.
+        length, /// Bytes of addresses: what the store grows to appears there, as far as they reach.
+        room }
 }
 
 /// Most bytes of a quote.
