@@ -249,8 +249,9 @@ fn a_host_that_delivers_itself_is_refused() {
 
 #[test]
 fn a_volume_opens_with_the_owners_key_alone() {
-    let volume = "[[workload.mount]]\nguest = \"/data\"\nkind = \"volume\"\nname = \"data\"\nkey = \"owner\"\n\
-                  [host.paths]\n\"/data\" = \"data.volume\"\n";
+    // Behind the directory that the program reads from, which has to stay its first.
+    let volume = "[[workload.mount]]\nguest = \"/volume\"\nkind = \"volume\"\nname = \"data\"\nkey = \"owner\"\n\
+                  [host.paths]\n\"/volume\" = \"data.volume\"\n";
     let (owner, host) = (Owner::with("", volume), User::new());
     let secrets = std::fs::read_to_string(owner.user.home.path().join("secrets.toml")).unwrap();
     owner.user.file("secrets.toml", format!("{secrets}[keys]\ndata = \"data.key\"\n"));
