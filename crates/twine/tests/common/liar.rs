@@ -127,7 +127,8 @@ pub fn run(
         delivery: Default::default(),
         anchors: Vec::new(),
         folders,
-        map_stores: true,
+        // A store in memory would be read without a call to lie in.
+        map_stores: false,
         timeout: None,
         streams: Streams {
             stdin: OwnedFd::from(input),
