@@ -25,10 +25,11 @@ fn dependencies(package: &str) -> BTreeSet<String> {
             "--locked",
             "--offline",
             "--edges",
-            "features,no-dev",
+            "no-dev",
             "--prefix",
             "none",
-            "--no-dedupe",
+            "--format",
+            "{p} {f}",
         ])
         .args(["--package", package, "--manifest-path"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../enclave/Cargo.toml"))
@@ -36,7 +37,9 @@ fn dependencies(package: &str) -> BTreeSet<String> {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().filter(|line| !line.is_empty() && !line.contains("image")).map(str::to_owned).collect()
+    // What was shown before is shown again with a mark.
+    let lines = text.lines().map(|line| line.trim_end_matches(" (*)").trim_end());
+    lines.filter(|line| !line.is_empty() && !line.contains("image")).map(str::to_owned).collect()
 }
 
 /// What is tested is what runs: nothing of the image that runs programs is in the one that runs tests with other features,

@@ -161,8 +161,11 @@ impl Options {
     }
 }
 
+/// A quote, and the claims that came with it.
+type Parts = (Vec<u8>, Option<Vec<u8>>);
+
 /// A program's evidence into quote and claims; a quote stays what it is.
-fn split(given: Vec<u8>) -> Result<(Vec<u8>, Option<Vec<u8>>), Box<Judgement>> {
+fn split(given: Vec<u8>) -> Result<Parts, Box<Judgement>> {
     if !given.starts_with(&Evidence::PREFIX) {
         return Ok((given, None));
     }
