@@ -80,7 +80,7 @@ impl State {
         let key = channel.peer_key();
         // Where the workload is known, a stranger's bundle is not even read.
         let known = self.accepted.as_ref().map(|known| who(known, key)).transpose();
-        let bundle = match known.and_then(|_| Ok(Message::read(&mut channel, MAX_BUNDLE))) {
+        let bundle = match known.map(|_| Message::read(&mut channel, MAX_BUNDLE)) {
             Ok(Ok(Message::Bundle(bytes))) => self.check(&bytes, key, peer.role()),
             Ok(Ok(other)) => Err(format!("a message of kind {} came instead of a bundle", other.name())),
             Ok(Err(ChannelError::Message(malformed))) => Err(malformed.to_string()),

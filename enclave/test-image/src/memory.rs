@@ -127,7 +127,7 @@ fn decommit() -> Verdict {
     }
     done("decommit", memory::decommit(at + 64 * PAGE_SIZE, 128 * PAGE_SIZE))?;
     ensure!(pages() == before + 128, "{} pages", pages() - before);
-    let there = |page: u64| page < 64 || page >= 192;
+    let there = |page: u64| !(64..192).contains(&page);
     for page in 0..256 {
         let expected = if there(page) { u64::MAX } else { 0 };
         ensure!(read(at + page * PAGE_SIZE) == expected, "page {page}");

@@ -39,13 +39,14 @@ pub unsafe extern "C" fn pthread_create(
         start(argument);
         run_destructors();
         // SAFETY: the handle lives until it is joined, or until the detached thread frees it here.
-        unsafe {
+        let end: thread::End = Box::new(move || unsafe {
             if (*handle).state.swap(FINISHED, Ordering::AcqRel) == DETACHED {
                 drop(Box::from_raw(handle.cast_mut()));
             } else {
                 futex::wake(&raw const (*handle).state, 1);
             }
-        }
+        });
+        end
     }));
     match spawned {
         Ok(()) => {

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use twine_abi::entry::Exit;
-use twine_abi::wire::{self, Answer, BUFFER_SIZE, HostCall, MAX_PAYLOAD, MAX_WORDS, Status, Words, padded};
+use twine_abi::wire::{self, Answer, BUFFER_SIZE, HostCall, MAX_PAYLOAD, MAX_WORDS, Status, padded};
 
 use crate::{entry, fatal, layout, tcb, untrusted};
 

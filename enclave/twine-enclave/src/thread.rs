@@ -16,8 +16,10 @@ use crate::{border, layout, tcb};
 const STACK: u64 = 16 << 20;
 const HANDLER_STACK: u64 = 64 << 10;
 
-/// What a thread runs.
-pub type Main = Box<dyn FnOnce() + Send>;
+/// What a thread runs; what is left to do when its slot is free again, tell somebody who waits, say.
+pub type Main = Box<dyn FnOnce() -> End + Send>;
+/// The end of a thread.
+pub type End = Box<dyn FnOnce()>;
 
 const FREE: u8 = 0;
 const TAKEN: u8 = 1;
@@ -101,11 +103,13 @@ pub(crate) fn run(buffer: u64, size: u64) {
     init_block(layout::base() + tcb::read(tcb::OFFSET));
     border::set_buffer(buffer, size);
     let main = slot.main.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-    if let Some(main) = main {
-        main();
-    }
+    let end = main.map(|main| main());
     // The TCS stays busy until EEXIT: nobody enters this slot before this thread has left.
     slot.state.store(FREE, Ordering::Release);
+    // Who joins a thread may start another one in its place.
+    if let Some(end) = end {
+        end();
+    }
 }
 
 /// Sets up the current thread's control block and thread-local storage (variant II: the block ends at FS base).

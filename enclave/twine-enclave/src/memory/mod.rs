@@ -13,7 +13,6 @@ mod epc;
 mod lock;
 mod regions;
 
-use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use twine_abi::layout::PAGE_SIZE;
 
