@@ -100,7 +100,7 @@ fn whatever_a_program_passes_only_its_buffers_change() {
     let mut random = Random::new();
     let pages = 8;
     let end = u64::from(pages) << 16;
-    for round in 0..300 {
+    for round in 0..100 {
         let mut program = Program::with_pages(&enclave, pages);
         let given = [program.put(&evidence), program.put(enclave.policy().as_bytes()), program.put(&sealed)];
         let (name, params, pointers) = FUNCTIONS[random.next() as usize % FUNCTIONS.len()];
