@@ -220,6 +220,73 @@ calls! {
     26 StoreLength as store_length { /// Handle.
         store } => StoreLengthReply { /// Bytes.
         length }
+    /// Opens the folder of the host behind the mount whose guest path the request's bytes are. Whatever comes out of a
+    /// folder is hostile: that of an `insecure-host` mount stays the host's word, that of a measured one is hashed.
+    30 FolderOpen as folder_open { /// 1: to change it.
+        write } => FolderOpenReply { /// Handle for the calls below.
+        node, /// A [`NodeKind`].
+        kind, /// With `inode`: tells nodes apart.
+        device, /// See `device`.
+        inode }
+    /// Looks up the name in the request's bytes: one component, links are not followed.
+    31 FolderLookup as folder_lookup { /// Directory.
+        dir } => FolderLookupReply { /// Handle; a new one with each look-up.
+        node, /// A [`NodeKind`].
+        kind, /// As in [`FolderOpenReply`].
+        device, /// As in [`FolderOpenReply`].
+        inode }
+    /// Attributes of a node; times in nanoseconds since 1970.
+    32 FolderStat as folder_stat { /// Handle.
+        node } => FolderStatReply { /// A [`NodeKind`].
+        kind, /// As in [`FolderOpenReply`].
+        device, /// As in [`FolderOpenReply`].
+        inode, /// Bytes.
+        size, /// Number of names.
+        links, /// Last access.
+        accessed, /// Last change of the contents.
+        modified, /// Last change of contents or attributes.
+        changed }
+    /// Reads a file, or a link's target: at most `max` bytes from `offset`, none is the end.
+    33 FolderRead as folder_read { /// Handle.
+        node, /// First byte.
+        offset, /// Most bytes of the answer.
+        max } => FolderReadReply {}
+    /// Writes the request's bytes, all of them.
+    34 FolderWrite as folder_write { /// Handle.
+        node, /// First byte; `u64::MAX`: at the end, in one step.
+        offset } => FolderWriteReply { /// Where they end.
+        end }
+    /// Changes a node.
+    35 FolderChange as folder_change { /// Handle.
+        node, /// A [`NodeChange`].
+        change, /// What the change says.
+        first, /// What the change says.
+        second, /// What the change says.
+        third } => FolderChangeReply {}
+    /// Makes, moves or removes a name. The request's bytes are one name, or a name and what goes with it.
+    36 FolderName as folder_name { /// A [`NameOperation`].
+        operation, /// Handle: the directory, or the node that gets a name.
+        node, /// Handle: the directory of the second name.
+        to, /// Bytes of the first name.
+        length } => FolderNameReply { /// Handle of what was made, where something was.
+        node, /// A [`NodeKind`].
+        kind, /// As in [`FolderOpenReply`].
+        device, /// As in [`FolderOpenReply`].
+        inode }
+    /// Entries of a directory after a cookie, as [`crate::folder`] lays them out; `.`, `..`, special files and names that
+    /// are not UTF-8 are left out.
+    37 FolderList as folder_list { /// Handle.
+        node, /// 0: from the first.
+        cookie, /// Most bytes of the answer.
+        max } => FolderListReply { /// 1: there are no more.
+        end }
+    /// Gives handles back: the request's bytes are words.
+    38 FolderClose as folder_close {} => FolderCloseReply {}
+    /// The freshness anchor of a volume's store: what is kept beside it, or a message to the owner's service.
+    39 Anchor as anchor { /// Handle of the store.
+        store, /// An [`AnchorOperation`].
+        operation, /// Bytes of what is expected, at the head of the request's.
+        expected } => AnchorReply {}
     /// Whom to address a report to that is to be quoted: bytes back are a TARGETINFO. A wrong one makes a report that
     /// nobody can check, and a quote that says the enclave's identity all the same.
     40 QuoteTarget as quote_target {} => QuoteTargetReply {}
@@ -246,6 +313,9 @@ calls! {
 
 /// Most bytes of a quote.
 pub const MAX_QUOTE: usize = 1 << 16;
+
+/// Most bytes of an anchor's record or of a service's answer.
+pub const MAX_ANCHOR: usize = 512;
 
 /// Most bytes of a store's label.
 pub const MAX_LABEL: usize = 256;
@@ -327,5 +397,80 @@ codes! {
         Refused = 6,
         /// The enclave could not go on.
         Failed = 7,
+        /// A volume is older than its anchor remembers, or of another history.
+        RolledBack = 8,
+    }
+}
+
+codes! {
+    /// What a node of a folder is; the host offers no others.
+    NodeKind {
+        /// A regular file.
+        File = 1,
+        /// A directory.
+        Directory = 2,
+        /// A symbolic link.
+        Symlink = 3,
+    }
+}
+
+codes! {
+    /// What [`FolderChange`] does.
+    NodeChange {
+        /// Sets the size to `first`.
+        Size = 1,
+        /// Makes the file at least `first` + `second` bytes long.
+        Allocate = 2,
+        /// Sets access time and modification time: `first` is a [`TimeChange`] for each, the second one times 256;
+        /// `second` and `third` are the times.
+        Times = 3,
+        /// fsync(2).
+        Sync = 4,
+        /// fdatasync(2).
+        DataSync = 5,
+    }
+}
+
+codes! {
+    /// What to do with one time.
+    TimeChange {
+        /// Leave it.
+        Keep = 0,
+        /// The host's clock.
+        Now = 1,
+        /// The time that is given.
+        At = 2,
+    }
+}
+
+codes! {
+    /// What [`FolderName`] does.
+    NameOperation {
+        /// Creates an empty file; the name must be free.
+        Create = 1,
+        /// Creates a directory.
+        MakeDirectory = 2,
+        /// Creates a symbolic link; its target follows the name.
+        Symlink = 3,
+        /// Gives `node` the name in `to`.
+        Link = 4,
+        /// Removes the name of anything but a directory.
+        Unlink = 5,
+        /// Removes an empty directory.
+        RemoveDirectory = 6,
+        /// rename(2) to the name that follows, in `to`.
+        Rename = 7,
+    }
+}
+
+codes! {
+    /// What [`Anchor`] does.
+    AnchorOperation {
+        /// Reads the record beside the store; none: [`Status::NotFound`].
+        Get = 1,
+        /// Replaces the expected record (empty: none) by the one that follows; [`Status::Busy`] if there is another.
+        Swap = 2,
+        /// Sends a message to the service and brings its answer.
+        Ask = 3,
     }
 }

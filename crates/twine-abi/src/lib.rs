@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod entry;
+pub mod folder;
 pub mod layout;
 pub mod run;
 pub mod wire;

@@ -48,8 +48,26 @@ pub enum Status {
     Unsupported = 4,
     /// The request made no sense to the host.
     Invalid = 5,
-    /// Another process uses it.
+    /// Another process uses it, or it holds something else than expected.
     Busy = 6,
+    /// The name is taken.
+    Exists = 7,
+    /// A directory was needed.
+    NotDirectory = 8,
+    /// Anything but a directory was needed.
+    IsDirectory = 9,
+    /// The directory has entries.
+    NotEmpty = 10,
+    /// The host's permissions do not allow it.
+    NotPermitted = 11,
+    /// Nothing can be changed there.
+    ReadOnly = 12,
+    /// The file would become too large.
+    TooLarge = 13,
+    /// Too many links.
+    TooManyLinks = 14,
+    /// The name is too long.
+    NameTooLong = 15,
 }
 
 impl Status {
@@ -62,6 +80,15 @@ impl Status {
             4 => Self::Unsupported,
             5 => Self::Invalid,
             6 => Self::Busy,
+            7 => Self::Exists,
+            8 => Self::NotDirectory,
+            9 => Self::IsDirectory,
+            10 => Self::NotEmpty,
+            11 => Self::NotPermitted,
+            12 => Self::ReadOnly,
+            13 => Self::TooLarge,
+            14 => Self::TooManyLinks,
+            15 => Self::NameTooLong,
             _ => Self::Io,
         }
     }

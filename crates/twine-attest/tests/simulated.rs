@@ -10,7 +10,8 @@ use twine_attest::{
 };
 use twine_sgx::report_from_bytes;
 use twine_workload::{
-    Candidate, Freshness, Identity, KeyPolicy, Mount, MountSource, Workload, manifest::OwnerKey, sha256,
+    Candidate, Freshness, Identity, KeyPolicy, Mount, MountSource, Moves, Workload, manifest::OwnerKey,
+    sha256,
 };
 
 fn judged(platform: &Platform, policy_text: &str, expected: &Expected, collateral: &Collateral) -> Judgement {
@@ -230,11 +231,11 @@ fn a_policy_may_ask_how_fresh_volumes_are() {
         let expected = Expected { workload: give.then_some(workload), ..Expected::default() };
         judged(&platform, &text, &expected, &collateral()).verdict
     };
-    let service = Freshness::Service { key: [1; 32] };
+    let service = Freshness::Service { key: [1; 32], moves: Moves::EverySync };
     assert_eq!(judge(service, "service", true), Verdict::Accepted);
     assert_eq!(judge(Freshness::Run, "run", true), Verdict::Accepted);
     assert_eq!(judge(Freshness::Run, "service", true), Verdict::Refused);
-    assert_eq!(judge(Freshness::InsecureFile, "service", true), Verdict::Refused);
+    assert_eq!(judge(Freshness::InsecureFile { moves: Moves::EverySync }, "service", true), Verdict::Refused);
     assert_eq!(judge(service, "service", false), Verdict::Refused);
 }
 

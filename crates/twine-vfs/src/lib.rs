@@ -20,6 +20,8 @@ pub use types::{DirEntry, FileType, Ino, SetTime, Stat, Times};
 ///
 /// Names are single path components: non-empty, no `/`, no NUL, never `.` or `..`; at most [`NAME_MAX`] bytes.
 /// Callers guarantee it, implementations check it ([`Error::Invalid`]) where a violation would corrupt anything.
+///
+/// What changes anything answers [`Error::ReadOnly`] unless it is implemented.
 pub trait FileSystem: Send + Sync {
     /// The root directory; it exists as long as the file system.
     fn root(&self) -> Ino;
@@ -35,36 +37,60 @@ pub trait FileSystem: Send + Sync {
     /// Type, size, links and times.
     fn stat(&self, ino: Ino) -> Result<Stat>;
     /// Sets access and modification time; the change time is the file system's own.
-    fn set_times(&self, ino: Ino, times: Times) -> Result<()>;
+    fn set_times(&self, _ino: Ino, _times: Times) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
     /// Truncates or extends with a hole, in constant time for an extension.
-    fn set_size(&self, ino: Ino, size: u64) -> Result<()>;
+    fn set_size(&self, _ino: Ino, _size: u64) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
     /// Makes the file at least `offset + len` long (posix_fallocate(3)); contents stay.
-    fn allocate(&self, ino: Ino, offset: u64, len: u64) -> Result<()>;
+    fn allocate(&self, _ino: Ino, _offset: u64, _len: u64) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
 
     /// Reads at `offset`; short only at the end of the file.
     fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize>;
     /// Writes all of `buf` at `offset`, or fails with nothing written; a gap becomes a hole.
-    fn write(&self, ino: Ino, offset: u64, buf: &[u8]) -> Result<()>;
+    fn write(&self, _ino: Ino, _offset: u64, _buf: &[u8]) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
     /// Writes all of `buf` at the end of the file and returns the new size, in one step.
-    fn append(&self, ino: Ino, buf: &[u8]) -> Result<u64>;
+    fn append(&self, _ino: Ino, _buf: &[u8]) -> Result<u64> {
+        Err(Error::ReadOnly)
+    }
 
     /// Creates an empty regular file. [`Error::Exists`] if the name is taken.
-    fn create(&self, dir: Ino, name: &str) -> Result<Ino>;
+    fn create(&self, _dir: Ino, _name: &str) -> Result<Ino> {
+        Err(Error::ReadOnly)
+    }
     /// Creates an empty directory.
-    fn mkdir(&self, dir: Ino, name: &str) -> Result<Ino>;
+    fn mkdir(&self, _dir: Ino, _name: &str) -> Result<Ino> {
+        Err(Error::ReadOnly)
+    }
     /// Creates a symbolic link; `target` is stored as it is.
-    fn symlink(&self, dir: Ino, name: &str, target: &str) -> Result<Ino>;
+    fn symlink(&self, _dir: Ino, _name: &str, _target: &str) -> Result<Ino> {
+        Err(Error::ReadOnly)
+    }
     /// The target of a symbolic link.
     fn readlink(&self, ino: Ino) -> Result<String>;
     /// Gives the inode another name. Directories are refused ([`Error::NotPermitted`]).
-    fn link(&self, ino: Ino, dir: Ino, name: &str) -> Result<()>;
+    fn link(&self, _ino: Ino, _dir: Ino, _name: &str) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
     /// Removes a name of anything but a directory.
-    fn unlink(&self, dir: Ino, name: &str) -> Result<()>;
+    fn unlink(&self, _dir: Ino, _name: &str) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
     /// Removes an empty directory.
-    fn rmdir(&self, dir: Ino, name: &str) -> Result<()>;
+    fn rmdir(&self, _dir: Ino, _name: &str) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
     /// rename(2): atomic, replaces a file by a file and an empty directory by a directory; refuses to move a
     /// directory below itself ([`Error::Invalid`]).
-    fn rename(&self, from: Ino, from_name: &str, to: Ino, to_name: &str) -> Result<()>;
+    fn rename(&self, _from: Ino, _from_name: &str, _to: Ino, _to_name: &str) -> Result<()> {
+        Err(Error::ReadOnly)
+    }
 
     /// Calls `visit` for entries after `cookie` (0: from the first; `.` and `..` are WASI's business) until it
     /// answers false. An entry's cookie stays valid while others come and go: none that stays is lost or repeated.

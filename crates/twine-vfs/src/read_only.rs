@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{DirEntry, Error, FileSystem, FileType, Ino, Result, Stat, Times};
+use crate::{DirEntry, FileSystem, FileType, Ino, Result, Stat};
 
-/// Passes reads through and answers [`Error::ReadOnly`] to every change.
+/// Passes reads through and refuses every change.
 ///
 /// The file system below may still change by other hands: this is a limit on who holds the view, not a snapshot.
 pub struct ReadOnly(Arc<dyn FileSystem>);
@@ -32,47 +32,11 @@ impl FileSystem for ReadOnly {
     fn stat(&self, ino: Ino) -> Result<Stat> {
         self.0.stat(ino)
     }
-    fn set_times(&self, _: Ino, _: Times) -> Result<()> {
-        Err(Error::ReadOnly)
-    }
-    fn set_size(&self, _: Ino, _: u64) -> Result<()> {
-        Err(Error::ReadOnly)
-    }
-    fn allocate(&self, _: Ino, _: u64, _: u64) -> Result<()> {
-        Err(Error::ReadOnly)
-    }
     fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize> {
         self.0.read(ino, offset, buf)
     }
-    fn write(&self, _: Ino, _: u64, _: &[u8]) -> Result<()> {
-        Err(Error::ReadOnly)
-    }
-    fn append(&self, _: Ino, _: &[u8]) -> Result<u64> {
-        Err(Error::ReadOnly)
-    }
-    fn create(&self, _: Ino, _: &str) -> Result<Ino> {
-        Err(Error::ReadOnly)
-    }
-    fn mkdir(&self, _: Ino, _: &str) -> Result<Ino> {
-        Err(Error::ReadOnly)
-    }
-    fn symlink(&self, _: Ino, _: &str, _: &str) -> Result<Ino> {
-        Err(Error::ReadOnly)
-    }
     fn readlink(&self, ino: Ino) -> Result<String> {
         self.0.readlink(ino)
-    }
-    fn link(&self, _: Ino, _: Ino, _: &str) -> Result<()> {
-        Err(Error::ReadOnly)
-    }
-    fn unlink(&self, _: Ino, _: &str) -> Result<()> {
-        Err(Error::ReadOnly)
-    }
-    fn rmdir(&self, _: Ino, _: &str) -> Result<()> {
-        Err(Error::ReadOnly)
-    }
-    fn rename(&self, _: Ino, _: &str, _: Ino, _: &str) -> Result<()> {
-        Err(Error::ReadOnly)
     }
     fn readdir(&self, dir: Ino, cookie: u64, visit: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
         self.0.readdir(dir, cookie, visit)

@@ -1,6 +1,6 @@
 //! Making the state in memory the committed one: one record, one barrier (section 7).
 
-use crate::anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, Successor};
+use crate::anchor::{Anchor, AnchorPolicy, AnchorState, Successor};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::TAG;
@@ -36,10 +36,8 @@ pub(crate) struct LiveAnchor {
 impl LiveAnchor {
     /// Moves the anchor, which must hold what it held before.
     fn swap(&mut self, id: &[u8; 16], new: AnchorState) -> Result<()> {
-        self.anchor.swap(id, Some(&self.state), &new).map_err(|error| match error {
-            AnchorError::Conflict => Error::Forked { sequence: new.current.sequence },
-            AnchorError::Failed(why) => Error::Anchor(why),
-        })?;
+        let conflict = Error::Forked { sequence: new.current.sequence };
+        self.anchor.swap(id, Some(&self.state), &new).map_err(|error| Error::of_anchor(error, conflict))?;
         self.state = new;
         Ok(())
     }

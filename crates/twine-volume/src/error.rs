@@ -58,6 +58,15 @@ pub enum Error {
         /// The sequence in question.
         sequence: u64,
     },
+    /// The anchor has no record of this volume, which was not created with it, or whose record was taken away.
+    #[error("the freshness anchor knows nothing of this volume: its record was deleted, or it never had one")]
+    Unanchored,
+    /// The anchor's record is of another volume: two were swapped, or one was deleted and created again.
+    #[error("the freshness anchor's record is of another volume: this one was swapped, or created anew")]
+    OtherAnchor,
+    /// The anchor's answer did not verify.
+    #[error("the freshness anchor's answer is forged or an old one")]
+    AnchorForged,
     /// The anchor did not answer.
     #[error("the freshness anchor failed: {0}")]
     Anchor(String),
@@ -82,6 +91,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether an anchor refused: the state is old, forked, or not the one that the anchor knows.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Error::Rollback { .. } | Error::Forked { .. } | Error::Unanchored | Error::OtherAnchor)
+    }
+
+    /// What an anchor's refusal means, where a conflict means `conflict`.
+    pub(crate) fn of_anchor(error: crate::AnchorError, conflict: Error) -> Error {
+        use crate::AnchorError;
+        match error {
+            AnchorError::Conflict => conflict,
+            AnchorError::OtherVolume => Error::OtherAnchor,
+            AnchorError::Forged => Error::AnchorForged,
+            AnchorError::Failed(why) => Error::Anchor(why),
+        }
+    }
+
     /// The errno-like error that a guest sees.
     pub fn as_fs(&self) -> twine_vfs::Error {
         match self {

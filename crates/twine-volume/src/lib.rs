@@ -36,9 +36,12 @@ mod volume;
 #[cfg(test)]
 mod tests;
 
+pub use anchor::{
+    Anchor, AnchorError, AnchorPolicy, AnchorRecord, AnchorState, InsecureFileAnchor, MemoryAnchor,
+    ServiceAnchor, Successor, Transport,
+};
 #[cfg(feature = "file")]
-pub use anchor::InsecureFileAnchor;
-pub use anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, MemoryAnchor, Successor};
+pub use anchor::{AnchorService, FileRecord, FolderLedger, Ledger};
 pub use check::{Finding, HeaderReport, Structure, structure};
 pub use copy::{CopyReport, copy_tree};
 pub use crypto::MasterKey;

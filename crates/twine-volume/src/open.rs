@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use twine_vfs::FileType;
 
-use crate::anchor::{Anchor, AnchorError, AnchorPolicy, AnchorState, Successor};
+use crate::anchor::{Anchor, AnchorPolicy, AnchorState, Successor};
 use crate::commit::{Anchored, LiveAnchor};
 use crate::crypto::{Keyring, MasterKey, VolumeKey, make_header, open_header};
 use crate::engine::{Bounds, Engine, Live, Lull};
@@ -148,16 +148,18 @@ pub(crate) fn create(
     engine.inodes.insert(ROOT_INO, Live::new(Inode::new(FileType::Directory, ROOT_INO, now)));
     engine.update(ROOT_INO, |_| ())?;
     engine.commit()?;
+    // The anchor comes before the header: a volume without a record is one whose record was taken away.
+    if let Some(anchor) = environment.anchor {
+        let state = (engine.committed.sequence, engine.committed.tag);
+        engine.committed.anchor =
+            Some(take_over(anchor, &mut engine.core.io, None, state, options, Error::OtherAnchor)?);
+    }
     engine
         .core
         .io
         .store
         .write(&[WriteAt { offset: 0, bytes: &header }, WriteAt { offset: offset_of(1), bytes: &header }])?;
     engine.core.io.barrier()?;
-    if let Some(anchor) = environment.anchor {
-        let state = (engine.committed.sequence, engine.committed.tag);
-        engine.committed.anchor = Some(take_over(anchor, &mut engine.core.io, None, state, options)?);
-    }
     engine.recovery.sequence = engine.committed.sequence;
     Ok(engine)
 }
@@ -174,12 +176,18 @@ pub(crate) fn open(
         return Err(Error::OtherVolume);
     }
     let Environment { entropy, clock, mut anchor } = environment;
+    let keys = Keyring::new(key, header.id);
     let anchored = match &mut anchor {
-        Some(anchor) => anchor.load(&header.id).map_err(|e| Error::Anchor(e.to_string()))?,
+        Some(anchor) => {
+            anchor.unlock(&keys.anchor_secret());
+            let known =
+                anchor.load(&header.id).map_err(|error| Error::of_anchor(error, Error::Unanchored))?;
+            Some(known.ok_or(Error::Unanchored)?)
+        }
         None => None,
     };
     let bounds = Bounds::new(options.cache_bytes);
-    let io = Io::new(store, Keyring::new(key, header.id));
+    let io = Io::new(store, keys);
     let (mut core, recovered) = recover(io, Pool::new(bounds.pages), anchored.as_ref())?;
     let state = (recovered.state.clear.sequence, recovered.state.tag);
     let mut live_anchor = None;
@@ -188,7 +196,8 @@ pub(crate) fn open(
         // What recovery saw may sit in the host's cache only, and the next commit builds on it.
         core.io.barrier()?;
         if let Some(anchor) = anchor {
-            live_anchor = Some(take_over(anchor, &mut core.io, anchored.as_ref(), state, options)?);
+            let forked = Error::Forked { sequence: state.0 };
+            live_anchor = Some(take_over(anchor, &mut core.io, anchored.as_ref(), state, options, forked)?);
         }
     }
     let committed = Anchored { sequence: state.0, tag: state.1, next: recovered.next, anchor: live_anchor };
@@ -211,14 +220,13 @@ fn take_over(
     expected: Option<&AnchorState>,
     (sequence, tag): (u64, [u8; 16]),
     options: &Options,
+    conflict: Error,
 ) -> Result<LiveAnchor> {
+    anchor.unlock(&io.keys.anchor_secret());
     let writer = random(io.entropy()?)?;
     let announces = options.anchor_policy == AnchorPolicy::EverySync;
     let state = AnchorState { current: Successor { sequence, tag }, pending: None, announces, writer };
-    anchor.swap(io.keys.id(), expected, &state).map_err(|error| match error {
-        AnchorError::Conflict => Error::Forked { sequence },
-        AnchorError::Failed(why) => Error::Anchor(why),
-    })?;
+    anchor.swap(io.keys.id(), expected, &state).map_err(|error| Error::of_anchor(error, conflict))?;
     Ok(LiveAnchor { anchor, policy: options.anchor_policy, state, moved: 0 })
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Clock, EnvValue, Freshness, Identity, KeyPolicy, Mount, MountSource, NetworkAction, Sha256, Workload,
+    Clock, EnvValue, Freshness, Identity, KeyPolicy, Mount, MountSource, Moves, NetworkAction, Sha256,
+    Workload,
 };
 
 /// One field of a workload, as people read it.
@@ -134,12 +135,20 @@ impl Lines {
                     KeyPolicy::Owner => "owner",
                 };
                 self.add(format!("{at}.key"), key);
-                let freshness = match freshness {
-                    Freshness::Run => "run".into(),
-                    Freshness::InsecureFile => "insecure-file".into(),
-                    Freshness::Service { key } => format!("service {}", Sha256(*key)),
+                let (freshness, moves) = match freshness {
+                    Freshness::Run => ("run".into(), None),
+                    Freshness::InsecureFile { moves } => ("insecure-file".into(), Some(moves)),
+                    Freshness::Service { key, moves } => (format!("service {}", Sha256(*key)), Some(moves)),
                 };
                 self.add(format!("{at}.freshness"), freshness);
+                if let Some(moves) = moves {
+                    let moves = match moves {
+                        Moves::EverySync => "every-sync".into(),
+                        Moves::Interval(nanoseconds) => format!("{nanoseconds} ns"),
+                        Moves::OpenAndClose => "open-and-close".into(),
+                    };
+                    self.add(format!("{at}.anchor"), moves);
+                }
             }
             MountSource::Scratch { bytes } => {
                 self.add(at.clone(), "scratch");

@@ -26,5 +26,5 @@ pub use error::{Error, Result};
 pub use identity::{Accepted, Candidate, CheckedModule, Digest, owner_config_id, sha256};
 pub use workload::{
     Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
-    MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload,
+    MountSource, Moves, NetworkAction, NetworkRule, Sha256, Stdio, Workload,
 };

@@ -307,9 +307,14 @@ pub enum Freshness {
     /// Within a run only: after a restart the host may present any version that was once committed.
     #[n(0)]
     Run,
-    /// A counter file on the host: for tests, as the host can restore it too.
+    /// A file of the host's: for tests, as the host can restore it too.
     #[n(1)]
-    InsecureFile,
+    #[cbor(map)]
+    InsecureFile {
+        /// When it learns of a new state.
+        #[n(0)]
+        moves: Moves,
+    },
     /// A service of the owner's, known by its Ed25519 public key.
     #[n(2)]
     #[cbor(map)]
@@ -317,7 +322,25 @@ pub enum Freshness {
         /// The service's key.
         #[cbor(n(0), with = "minicbor::bytes")]
         key: [u8; 32],
+        /// When it learns of a new state.
+        #[n(1)]
+        moves: Moves,
     },
+}
+
+/// When an anchor learns of a new state, and with it how much of the past a host can bring back at a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub enum Moves {
+    /// With every sync: nothing that was synced.
+    #[n(0)]
+    #[default]
+    EverySync,
+    /// With the first sync after so many nanoseconds: an interval's syncs, after a crash.
+    #[n(1)]
+    Interval(#[n(0)] u64),
+    /// When the volume is opened and closed: one run's syncs, after a crash.
+    #[n(2)]
+    OpenAndClose,
 }
 
 /// One thing that the guest may do on the network. The host can still redirect, delay and read what is not encrypted.

@@ -21,6 +21,8 @@ pub enum Code {
     Internal = 70,
     /// Reading or writing failed: state, cache, output (EX_IOERR).
     Io = 74,
+    /// A volume is older than its anchor remembers, or another history of it has the anchor (EX_PROTOCOL).
+    RolledBack = 76,
     /// Refused by identity or policy: signature, measurement, CONFIGID (EX_NOPERM).
     Refused = 77,
     /// The configuration is wrong, or asks for what this release does not have (EX_CONFIG).
@@ -54,6 +56,7 @@ pub fn of_end(end: &End) -> (Source, u8) {
             Outcome::BadModule => runtime(Code::BadInput),
             Outcome::Refused => runtime(Code::Refused),
             Outcome::Failed => runtime(Code::Internal),
+            Outcome::RolledBack => runtime(Code::RolledBack),
         },
         End::TimedOut => runtime(Code::Budget),
         End::Died(_) | End::Broken(_) => runtime(Code::Internal),

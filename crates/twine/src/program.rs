@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use twine_host::run::folders::Place;
 use twine_workload::manifest::{Config, Manifest, Resolved};
 use twine_workload::{Candidate, EnvValue, MountSource, Workload, sha256};
 
@@ -16,6 +17,8 @@ pub struct Program {
     module: Option<Vec<u8>>,
     environment: Vec<u8>,
     volumes: Vec<(String, PathBuf)>,
+    anchors: Vec<(String, String)>,
+    folders: Vec<Place>,
     timeout: Option<Duration>,
 }
 
@@ -37,9 +40,9 @@ impl Program {
         let environment = environment(&resolved.workload);
         let presented = resolved.presented()?;
         let candidate = Candidate::parse(&presented)?;
-        let volumes = volumes(&resolved);
+        let (volumes, anchors, folders) = (volumes(&resolved), anchors(&resolved), folders(&resolved));
         let Resolved { module, timeout, .. } = resolved;
-        Ok(Self { candidate, presented, module, environment, volumes, timeout })
+        Ok(Self { candidate, presented, module, environment, volumes, anchors, folders, timeout })
     }
 
     /// The workload.
@@ -76,6 +79,16 @@ impl Program {
     pub fn volumes(&self) -> &[(String, PathBuf)] {
         &self.volumes
     }
+
+    /// Name of each volume whose freshness a service keeps, and the service's address.
+    pub(crate) fn anchors(&self) -> &[(String, String)] {
+        &self.anchors
+    }
+
+    /// The folders behind measured and insecure mounts.
+    pub(crate) fn folders(&self) -> &[Place] {
+        &self.folders
+    }
 }
 
 /// Reads what a manifest names, below `base`, and makes the workload. A module in text form becomes the binary that is
@@ -111,6 +124,35 @@ fn volumes(resolved: &Resolved) -> Vec<(String, PathBuf)> {
                 Some((name.clone(), resolved.paths.get(&mount.guest)?.clone()))
             }
             _ => None,
+        })
+        .collect()
+}
+
+/// Name and service of each volume that has one.
+fn anchors(resolved: &Resolved) -> Vec<(String, String)> {
+    let mounts = resolved.workload.mounts.iter();
+    mounts
+        .filter_map(|mount| match &mount.source {
+            MountSource::Volume { name, .. } => {
+                Some((name.clone(), resolved.anchors.get(&mount.guest)?.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The folders that mounts need.
+fn folders(resolved: &Resolved) -> Vec<Place> {
+    let mounts = resolved.workload.mounts.iter();
+    mounts
+        .filter_map(|mount| {
+            let writable = match mount.source {
+                MountSource::Measured { .. } => false,
+                MountSource::InsecureHost => !mount.read_only,
+                _ => return None,
+            };
+            let path = resolved.paths.get(&mount.guest)?.clone();
+            Some(Place { guest: mount.guest.clone(), path, writable })
         })
         .collect()
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use twine_abi::run::{self, RunRequest};
 use twine_host::backend::{Backend, Config, Enclave};
 use twine_host::quote::QuoteProvider;
+use twine_host::run::folders::Place;
 use twine_host::run::{Job, Observer, Report, Streams, Ways};
 use twine_image::sigstruct::Variant;
 use twine_workload::Digest;
@@ -118,6 +119,10 @@ pub struct Options {
 pub struct Hidden {
     /// Name of each volume and the file that the host keeps it in.
     pub volumes: Vec<(String, PathBuf)>,
+    /// Name of each volume that a service keeps fresh, and where it is.
+    pub anchors: Vec<(String, String)>,
+    /// The folders behind measured and insecure mounts.
+    pub folders: Vec<Place>,
     /// When the host stops the run.
     pub timeout: Option<Duration>,
 }
@@ -144,7 +149,12 @@ impl Loaded {
                 remedy: "name its file in host.module or on the command line, or have it delivered",
             });
         }
-        let hidden = Hidden { volumes: program.volumes().to_vec(), timeout: program.timeout() };
+        let hidden = Hidden {
+            volumes: program.volumes().to_vec(),
+            anchors: program.anchors().to_vec(),
+            folders: program.folders().to_vec(),
+            timeout: program.timeout(),
+        };
         let known = Known {
             workload: program.presented(),
             environment: program.environment(),
@@ -174,11 +184,14 @@ impl Loaded {
             module: known.module.into(),
             cache: self.cache,
             volumes: hidden.volumes,
+            anchors: hidden.anchors,
+            folders: hidden.folders,
             quotes: Some(self.quotes),
             delivery: options.delivery.unwrap_or_default(),
             timeout: hidden.timeout,
             streams: io.streams,
             observer: io.observer,
+            liar: None,
         };
         // A thread takes no signals while it is inside: this one stays outside, so that Ctrl-C ends the process.
         let enclave = &self.enclave;

@@ -49,6 +49,7 @@ fn the_readme_lists_every_exit_code() {
         Code::NoTee,
         Code::Internal,
         Code::Io,
+        Code::RolledBack,
         Code::Refused,
         Code::Config,
         Code::Budget,

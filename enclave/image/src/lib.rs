@@ -7,9 +7,11 @@
 extern crate rustix as _;
 extern crate twine_enclave_libc as _;
 
+mod anchor;
 mod cache;
 mod delivery;
 mod evidence;
+mod folder;
 mod module;
 mod peer;
 mod reader;

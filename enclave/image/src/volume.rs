@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use ring::hkdf;
-use twine_abi::calls::*;
+use twine_abi::calls::{Outcome as Code, *};
 use twine_abi::wire::{MAX_PAYLOAD, Status};
 use twine_enclave::identity::{self, SealTo};
 use twine_enclave::{border, clock, random};
@@ -20,7 +20,7 @@ use twine_volume::store::{ReadAt, Store, StoreError, WriteAt};
 use twine_volume::{Clock, Entropy, EntropyFailed, Environment, Error, MasterKey, Options, Volume};
 use twine_workload::{Freshness, KeyPolicy};
 
-use crate::End;
+use crate::{End, anchor};
 
 const LABEL: usize = 52;
 const LABEL_VERSION: u8 = 1;
@@ -33,9 +33,6 @@ pub fn open(
     read_only: bool,
 ) -> Result<Arc<Volume>, End> {
     let refused = |why: String| End::refused(format!("volume {name}: {why}"));
-    if *freshness != Freshness::Run {
-        return Err(refused("this runtime has no freshness anchor yet; use freshness = \"run\"".to_owned()));
-    }
     let mut label = [0; MAX_LABEL];
     let open = StoreOpen { write: (!read_only).into() };
     let (reply, bytes) = border::call(&open, name.as_bytes(), &mut label).map_err(|status| {
@@ -56,8 +53,9 @@ pub fn open(
     let label = label.map_err(refused)?;
     let master = label.master_key(name).map_err(refused)?;
     let store = Box::new(HostStore(reply.store));
-    let environment = Environment { entropy: Box::new(Random), clock: Box::new(Wall), anchor: None };
-    let options = Options { read_only, ..Options::default() };
+    let (anchor, anchor_policy) = anchor::of(freshness, name, reply.store);
+    let environment = Environment { entropy: Box::new(Random), clock: Box::new(Wall), anchor };
+    let options = Options { read_only, anchor_policy, ..Options::default() };
     let opened = if new {
         border::call(&StoreLabel { store: reply.store }, &label.0, &mut [])
             .map_err(|status| refused(format!("the host could not keep its label ({status:?})")))?;
@@ -65,16 +63,26 @@ pub fn open(
     } else {
         Volume::open(store, &master, environment, &options)
     };
-    opened.map(Arc::new).map_err(|error| {
-        refused(match error {
-            Error::WrongKey => {
-                "it belongs to another workload (module, arguments, environment, mounts, limits: \
+    opened.map(Arc::new).map_err(|error| match error {
+        Error::WrongKey => refused(
+            "it belongs to another workload (module, arguments, environment, mounts, limits: \
                 `twine measure --diff` shows what changed), or to another enclave or signer"
-                    .to_owned()
-            }
-            error => error.to_string(),
-        })
+                .to_owned(),
+        ),
+        error => End::volume(name, &error),
     })
+}
+
+impl End {
+    /// A volume that does not open, or fails.
+    pub fn volume(name: &str, error: &Error) -> Self {
+        let code = match error {
+            error if error.is_stale() => Code::RolledBack,
+            Error::Anchor(_) => Code::Failed,
+            _ => Code::Refused,
+        };
+        Self(code, 0, format!("volume {name}: {error}"))
+    }
 }
 
 struct Label([u8; LABEL]);
@@ -135,7 +143,8 @@ impl Label {
     }
 }
 
-struct Random;
+/// The processor's random numbers.
+pub struct Random;
 
 impl Entropy for Random {
     fn fill(&mut self, buf: &mut [u8]) -> Result<(), EntropyFailed> {

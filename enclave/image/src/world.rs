@@ -17,7 +17,7 @@ use wasmtime::{Linker, Module};
 
 use crate::request::Request;
 use crate::streams::{EnclaveClock, EnclaveRandom, HostOutput, HostStdin, HostWaiter, Nothing};
-use crate::{End, volume};
+use crate::{End, folder, volume};
 
 /// Inodes of one scratch mount, at most.
 const SCRATCH_INODES: u64 = 1 << 20;
@@ -142,8 +142,10 @@ impl Volumes {
                 self.0.push((name.clone(), volume.clone()));
                 volume
             }
-            MountSource::Measured { .. } | MountSource::InsecureHost | MountSource::Delivered { .. } => {
-                return Err(End::refused(format!("this runtime has no such mount yet: {}", mount.guest)));
+            MountSource::Measured { files } => folder::measured(&mount.guest, files)?,
+            MountSource::InsecureHost => folder::insecure(&mount.guest, mount.read_only)?,
+            MountSource::Delivered { .. } => {
+                return Err(End::refused(format!("nobody delivers the files of {}", mount.guest)));
             }
         };
         Ok((files, access))
@@ -153,9 +155,10 @@ impl Volumes {
     /// program's own status.
     pub fn commit(&self) -> Result<(), End> {
         for (name, volume) in &self.0 {
-            if let Err(error) = volume.sync_all() {
+            if let Err(error) = volume.unmount() {
+                let code = if error.is_stale() { Code::RolledBack } else { Code::Failed };
                 return Err(End(
-                    Code::Failed,
+                    code,
                     0,
                     format!("volume {name}: the last changes were not committed: {error}"),
                 ));

@@ -238,7 +238,7 @@ fn stalest(workload: &Workload, least: FreshnessWord) -> Option<String> {
         MountSource::Volume { name, freshness, .. } => {
             let word = match freshness {
                 Freshness::Run => FreshnessWord::Run,
-                Freshness::InsecureFile => FreshnessWord::InsecureFile,
+                Freshness::InsecureFile { .. } => FreshnessWord::InsecureFile,
                 Freshness::Service { .. } => FreshnessWord::Service,
             };
             (rank(word) < rank(least))

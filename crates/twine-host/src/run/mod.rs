@@ -3,8 +3,10 @@
 //! This is the untrusted side of `twine_abi`. Nothing here protects the program; what the host does wrong, the enclave
 //! notices or does not depend on.
 
+mod anchors;
 mod buffer;
 mod cache;
+pub mod folders;
 mod park;
 mod peers;
 mod serve;
@@ -17,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use twine_abi::calls::{Outcome, Stage, StartPhase};
+use twine_abi::calls::{Call, Outcome, Stage, StartPhase};
 
 use crate::backend::Enclave;
 use crate::quote::QuoteProvider;
@@ -35,6 +37,10 @@ pub struct Job {
     pub cache: Option<PathBuf>,
     /// Where the workload's volumes are: name and file. A file that is not there is created.
     pub volumes: Vec<(String, PathBuf)>,
+    /// Where the services are that keep volumes fresh: name of the volume, address as `HOST:PORT`.
+    pub anchors: Vec<(String, String)>,
+    /// Where the folders of measured and insecure mounts are.
+    pub folders: Vec<folders::Place>,
     /// Who quotes the enclave's reports; nobody: it cannot attest itself.
     pub quotes: Option<Arc<dyn QuoteProvider>>,
     /// How code and secrets come that the host does not have.
@@ -45,6 +51,16 @@ pub struct Job {
     pub streams: Streams,
     /// Told about phases and progress.
     pub observer: Box<dyn Observer>,
+    /// A host that lies, for tests of the enclave.
+    pub liar: Option<Box<dyn Liar>>,
+}
+
+/// Sees every host call and changes answers: the host that the enclave has to reckon with.
+pub trait Liar: Send {
+    /// A call's message, as `twine_abi::wire` has it.
+    fn asked(&mut self, call: Call, message: &[u8]);
+    /// The answer, in the first `length` bytes of the buffer; the length that it gets.
+    fn answers(&mut self, call: Call, buffer: &mut [u8], length: usize) -> usize;
 }
 
 /// The guest's streams on the host.

@@ -12,6 +12,7 @@ use twine_abi::wire::Status;
 use twine_volume::store::Store as _;
 
 use super::End;
+use super::folders::Opened;
 use super::stop;
 use super::thread::{self, Shared};
 use crate::backend::{PageError, Perms};
@@ -64,6 +65,10 @@ impl Service {
         let mut streams = self.0.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(streams.log, "{error}");
         Status::Io
+    }
+
+    fn folders(&self) -> std::sync::MutexGuard<'_, super::folders::Folders> {
+        self.0.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn piece(bytes: &[u8], offset: u64, max: u64, out: &mut [u8]) -> Result<(u64, usize), Status> {
@@ -423,5 +428,110 @@ impl Server for Service {
             self.complain(&format_args!("{address}: {}", String::from_utf8_lossy(data)));
         }
         done()
+    }
+
+    fn folder_open(
+        &mut self,
+        ask: FolderOpen,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(FolderOpenReply, usize), Status> {
+        let Opened { node, kind, device, inode } = self.folders().open(data, ask.write == 1)?;
+        Ok((FolderOpenReply { node, kind, device, inode }, 0))
+    }
+
+    fn folder_lookup(
+        &mut self,
+        ask: FolderLookup,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(FolderLookupReply, usize), Status> {
+        let Opened { node, kind, device, inode } = self.folders().look_up(ask.dir, data)?;
+        Ok((FolderLookupReply { node, kind, device, inode }, 0))
+    }
+
+    fn folder_stat(
+        &mut self,
+        ask: FolderStat,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<(FolderStatReply, usize), Status> {
+        Ok((self.folders().stat(ask.node)?, 0))
+    }
+
+    fn folder_read(
+        &mut self,
+        ask: FolderRead,
+        _: &[u8],
+        out: &mut [u8],
+    ) -> Result<(FolderReadReply, usize), Status> {
+        let max = out.len().min(usize::try_from(ask.max).unwrap_or(usize::MAX));
+        let count = self.folders().read(ask.node, ask.offset, &mut out[..max])?;
+        Ok((FolderReadReply {}, count))
+    }
+
+    fn folder_write(
+        &mut self,
+        ask: FolderWrite,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(FolderWriteReply, usize), Status> {
+        let end = self.folders().write(ask.node, ask.offset, data)?;
+        Ok((FolderWriteReply { end }, 0))
+    }
+
+    fn folder_change(
+        &mut self,
+        ask: FolderChange,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<(FolderChangeReply, usize), Status> {
+        self.folders().change(ask.node, ask.change, [ask.first, ask.second, ask.third])?;
+        done()
+    }
+
+    fn folder_name(
+        &mut self,
+        ask: FolderName,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(FolderNameReply, usize), Status> {
+        let length = usize::try_from(ask.length).map_err(|_| Status::Invalid)?;
+        let (name, second) = data.split_at_checked(length).ok_or(Status::Invalid)?;
+        let made = self.folders().name(ask.operation, [ask.node, ask.to], name, second)?;
+        let reply =
+            made.map(|Opened { node, kind, device, inode }| FolderNameReply { node, kind, device, inode });
+        Ok((reply.unwrap_or_default(), 0))
+    }
+
+    fn folder_list(
+        &mut self,
+        ask: FolderList,
+        _: &[u8],
+        out: &mut [u8],
+    ) -> Result<(FolderListReply, usize), Status> {
+        let max = out.len().min(usize::try_from(ask.max).unwrap_or(usize::MAX));
+        let (count, end) = self.folders().list(ask.node, ask.cookie, &mut out[..max])?;
+        Ok((FolderListReply { end: end.into() }, count))
+    }
+
+    fn folder_close(
+        &mut self,
+        _: FolderClose,
+        data: &[u8],
+        _: &mut [u8],
+    ) -> Result<(FolderCloseReply, usize), Status> {
+        for word in data.chunks_exact(8) {
+            self.folders().close(u64::from_le_bytes(word.try_into().unwrap_or_default()));
+        }
+        done()
+    }
+
+    fn anchor(&mut self, ask: Anchor, data: &[u8], out: &mut [u8]) -> Result<(AnchorReply, usize), Status> {
+        let expected = usize::try_from(ask.expected).map_err(|_| Status::Invalid)?;
+        let (name, store) = self.stores().place(ask.store)?;
+        let count =
+            self.0.anchors.serve(&name, &store, ask.operation, data.split_at_checked(expected), out)?;
+        Ok((AnchorReply {}, count))
     }
 }

@@ -12,11 +12,12 @@ use twine_volume::store::{FileStore, ReadAt, Store, StoreError, WriteAt};
 pub struct Stores {
     places: Vec<(String, PathBuf)>,
     open: Vec<(FileStore, PathBuf)>,
+    names: Vec<String>,
 }
 
 impl Stores {
     pub fn new(places: Vec<(String, PathBuf)>) -> Self {
-        Self { places, open: Vec::new() }
+        Self { places, open: Vec::new(), names: Vec::new() }
     }
 
     /// Opens or creates the store of the volume `name`: handle, length, bytes of its label in `out`.
@@ -37,6 +38,7 @@ impl Stores {
         };
         out[..label.len()].copy_from_slice(&label);
         self.open.push((store, path));
+        self.names.push(String::from_utf8_lossy(name).into_owned());
         Ok((self.open.len() as u64 - 1, length, label.len()))
     }
 
@@ -86,6 +88,12 @@ impl Stores {
         act: impl FnOnce(&mut FileStore) -> Result<T, StoreError>,
     ) -> Result<T, Status> {
         act(&mut self.entry(store)?.0).map_err(status)
+    }
+
+    /// Name of an open volume, and its file.
+    pub fn place(&mut self, store: u64) -> Result<(String, PathBuf), Status> {
+        let path = self.entry(store)?.1.clone();
+        Ok((self.names[store as usize].clone(), path))
     }
 
     fn entry(&mut self, store: u64) -> Result<&mut (FileStore, PathBuf), Status> {

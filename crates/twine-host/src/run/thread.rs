@@ -13,7 +13,7 @@ use super::buffer::Buffer;
 use super::park::Bed;
 use super::serve::Service;
 use super::stop::Stop;
-use super::{End, Job, Observer, Stats, Streams};
+use super::{End, Job, Liar, Observer, Stats, Streams};
 use crate::backend::{Enclave, Exit, Leaf, Regs};
 use crate::quote::QuoteProvider;
 
@@ -33,6 +33,9 @@ pub struct Shared {
     pub stores: Mutex<super::stores::Stores>,
     pub peers: Mutex<super::peers::Peers>,
     pub quotes: Option<Arc<dyn QuoteProvider>>,
+    pub folders: Mutex<super::folders::Folders>,
+    pub anchors: super::anchors::Anchors,
+    pub liar: Mutex<Option<Box<dyn Liar>>>,
     end: Mutex<Option<End>>,
     totals: Mutex<Stats>,
     calls: [AtomicU64; Call::LAST + 1],
@@ -55,6 +58,9 @@ impl Shared {
             stores: Mutex::new(super::stores::Stores::new(job.volumes)),
             peers: Mutex::new(super::peers::Peers::new(job.delivery)),
             quotes: job.quotes,
+            folders: Mutex::new(super::folders::Folders::new(job.folders)),
+            anchors: super::anchors::Anchors::new(job.anchors),
+            liar: Mutex::new(job.liar),
             end: Mutex::new(None),
             totals: Mutex::default(),
             calls: [const { AtomicU64::new(0) }; Call::LAST + 1],
@@ -192,11 +198,21 @@ impl Thread<'_> {
         let buffer = self.buffer.bytes();
         let length = usize::try_from(length).unwrap_or(usize::MAX).min(BUFFER_SIZE);
         self.counts.bytes_out += length as u64;
+        let mut liar = self.shared.liar.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = Call::from_word(u64::from_le_bytes(buffer[..8].try_into().unwrap_or_default()));
+        if let (Some(liar), Some(call)) = (liar.as_mut(), call) {
+            liar.asked(call, &buffer[..length]);
+        }
+        drop(liar);
         let reply = answer(service, &self.shared.calls, &mut buffer[..], length);
-        let length = reply.unwrap_or_else(|status| {
+        let mut length = reply.unwrap_or_else(|status| {
             buffer[..8].copy_from_slice(&(status as u64).to_le_bytes());
             8
         });
+        let mut liar = self.shared.liar.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(liar), Some(call)) = (liar.as_mut(), call) {
+            length = liar.answers(call, &mut buffer[..], length);
+        }
         self.counts.bytes_in += length as u64;
         length as u64
     }

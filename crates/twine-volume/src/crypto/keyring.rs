@@ -76,6 +76,11 @@ impl Keyring {
         &self.id
     }
 
+    /// What proves to an anchor that the volume asks.
+    pub(crate) fn anchor_secret(&self) -> Zeroizing<[u8; 32]> {
+        derive(&self.volume.0, &[], "twine-volume v1 anchor", &self.id)
+    }
+
     pub(super) fn epoch_keys(&self, salt: Salt) -> (aead::LessSafeKey, aead::LessSafeKey) {
         (block_key(&self.volume, salt, &self.id), record_key(&self.volume, salt, &self.id))
     }

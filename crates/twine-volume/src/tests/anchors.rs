@@ -151,7 +151,7 @@ fn the_file_anchor_keeps_its_word_between_runs() {
     let path = std::env::temp_dir().join(format!("twine-volume-anchor-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
     let with = |seed| Environment {
-        anchor: Some(Box::new(crate::InsecureFileAnchor::new(&path))),
+        anchor: Some(Box::new(crate::InsecureFileAnchor::new(crate::FileRecord(path.clone())))),
         ..environment(seed, &TestClock::default())
     };
     let store = MemoryStore::default();
@@ -163,7 +163,14 @@ fn the_file_anchor_keeps_its_word_between_runs() {
     assert!(matches!(refused, Some(Error::Rollback { .. })));
     Volume::open(Box::new(store.clone()), &master(), with(3), &tiny()).expect("open");
     std::fs::write(&path, b"TWINEANC and nonsense").expect("write");
-    let refused = Volume::open(Box::new(store), &master(), with(4), &tiny()).err();
+    let refused = Volume::open(Box::new(store.clone()), &master(), with(4), &tiny()).err();
     assert!(matches!(refused, Some(Error::Anchor(_))));
+    std::fs::remove_file(&path).expect("remove");
+    let refused = Volume::open(Box::new(store), &master(), with(5), &tiny()).err();
+    assert_eq!(refused, Some(Error::Unanchored), "an anchor that was deleted");
+    let other = MemoryStore::default();
+    drop(Volume::create(Box::new(other.clone()), &master(), with(6), &tiny()).expect("create"));
+    let refused = Volume::create(Box::new(MemoryStore::default()), &master(), with(7), &tiny()).err();
+    assert_eq!(refused, Some(Error::OtherAnchor), "a volume that was deleted, and its anchor was not");
     std::fs::remove_file(&path).expect("remove");
 }

@@ -1,5 +1,7 @@
 //! Tests through the crate's own seams: a store that fails, an oracle in memory, a builder of invalid volumes.
 
+#[cfg(feature = "file")]
+mod anchor_service;
 mod anchors;
 mod behaviour;
 mod crash;

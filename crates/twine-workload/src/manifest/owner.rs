@@ -65,6 +65,11 @@ impl OwnerKey {
         key
     }
 
+    /// The pair, to sign other things with.
+    pub fn into_pair(self) -> Ed25519KeyPair {
+        self.pair
+    }
+
     /// The 64 bytes that go after the workload's canonical bytes.
     pub fn sign(&self, workload: &Workload) -> Result<[u8; 64], KeyError> {
         let found = crate::Sha256(self.public_key()).to_string();

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     Candidate, Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile,
-    Mount, MountSource, NetworkAction, NetworkRule, Sha256, Stdio, Workload, sha256,
+    Mount, MountSource, Moves, NetworkAction, NetworkRule, Sha256, Stdio, Workload, sha256,
 };
 
 /// A workload, and what the host needs to run it.
@@ -27,6 +28,8 @@ pub struct Resolved {
     pub signature: Option<Vec<u8>>,
     /// Where the host keeps what stands behind a mount, by guest path; absolute.
     pub paths: BTreeMap<String, PathBuf>,
+    /// Where the service of a volume is, by guest path.
+    pub anchors: BTreeMap<String, String>,
     /// When the host stops the guest.
     pub timeout: Option<Duration>,
 }
@@ -66,7 +69,8 @@ impl Manifest {
             workload.mounts.push(mount(table, i, &paths)?);
         }
         workload.mounts.sort_by(|a, b| a.guest.cmp(&b.guest));
-        self.check_paths(&workload.mounts)?;
+        check_paths("host.paths", self.host.paths.keys(), &workload.mounts)?;
+        check_paths("host.anchors", self.host.anchors.keys(), &workload.mounts)?;
         workload.network = network(&table.network)?;
         workload.limits = limits(&table.limits);
         workload.clock = match table.clock {
@@ -87,6 +91,7 @@ impl Manifest {
             module,
             signature: signature.transpose()?,
             paths,
+            anchors: self.host.anchors.clone(),
             timeout: timeout.transpose()?,
         })
     }
@@ -114,22 +119,20 @@ impl Manifest {
     fn module_path(&self) -> String {
         self.host.module.as_deref().unwrap_or(Path::new("")).display().to_string()
     }
+}
 
-    /// A path for a mount that does not exist is a misspelt one.
-    fn check_paths(&self, mounts: &[Mount]) -> Result<(), FileError> {
-        for guest in self.host.paths.keys() {
-            if !mounts.iter().any(|mount| mount.guest == *guest) {
-                let known: Vec<_> = mounts.iter().map(|mount| mount.guest.as_str()).collect();
-                let remedy = format!("mounts: {}", known.join(", "));
-                return Err(FileError::value(
-                    "host.paths",
-                    format!("{guest:?} is no mount's guest path"),
-                    remedy,
-                ));
-            }
-        }
-        Ok(())
-    }
+/// A path for a mount that does not exist is a misspelt one.
+fn check_paths<'g>(
+    field: &str,
+    mut guests: impl Iterator<Item = &'g String>,
+    mounts: &[Mount],
+) -> Result<(), FileError> {
+    let unknown = guests.find(|guest| !mounts.iter().any(|mount| mount.guest == **guest));
+    unknown.map_or(Ok(()), |guest| {
+        let known: Vec<_> = mounts.iter().map(|mount| mount.guest.as_str()).collect();
+        let remedy = format!("mounts: {}", known.join(", "));
+        Err(FileError::value(field, format!("{guest:?} is no mount's guest path"), remedy))
+    })
 }
 
 fn owner(table: &IdentityTable) -> Result<Identity, FileError> {
@@ -227,6 +230,7 @@ fn mount(table: &MountTable, i: usize, paths: &BTreeMap<String, PathBuf>) -> Res
         unfit("key", table.key.is_some(), "volume")?;
         unfit("freshness", table.freshness.is_some(), "volume")?;
         unfit("service", table.service.is_some(), "volume")?;
+        unfit("anchor", table.anchor.is_some(), "volume")?;
     }
     if table.kind != MountKind::Scratch {
         unfit("size", table.size.is_some(), "scratch")?;
@@ -278,11 +282,16 @@ fn key_policy(table: &MountTable) -> KeyPolicy {
 
 fn freshness(table: &MountTable, field: &dyn Fn(&str) -> String) -> Result<Freshness, FileError> {
     let word = table.freshness.unwrap_or(FreshnessWord::Run);
+    if word == FreshnessWord::Run && table.anchor.is_some() {
+        let remedy = "leave it out, or choose freshness = \"service\"";
+        return Err(FileError::value(field("anchor"), "the freshness has no such field", remedy));
+    }
     match (word, &table.service) {
         (FreshnessWord::Run, None) => Ok(Freshness::Run),
-        (FreshnessWord::InsecureFile, None) => Ok(Freshness::InsecureFile),
+        (FreshnessWord::InsecureFile, None) => Ok(Freshness::InsecureFile { moves: moves(table, field)? }),
         (FreshnessWord::Service, Some(hex)) => Ok(Freshness::Service {
             key: key(&field("service"), hex, "write the service's key as 64 hex digits")?,
+            moves: moves(table, field)?,
         }),
         (FreshnessWord::Service, None) => {
             Err(FileError::value(field("service"), "not given", "name the service's key, 64 hex digits"))
@@ -294,10 +303,30 @@ fn freshness(table: &MountTable, field: &dyn Fn(&str) -> String) -> Result<Fresh
     }
 }
 
-/// Every regular file below `root`. Links and special files are refused: what they lead to is not measured.
+fn moves(table: &MountTable, field: &dyn Fn(&str) -> String) -> Result<Moves, FileError> {
+    match table.anchor.as_deref() {
+        None | Some("every-sync") => Ok(Moves::EverySync),
+        Some("open-and-close") => Ok(Moves::OpenAndClose),
+        Some(text) => {
+            let interval =
+                humantime::parse_duration(text).ok().and_then(|time| u64::try_from(time.as_nanos()).ok());
+            interval.map(Moves::Interval).ok_or_else(|| {
+                let remedy = "write \"every-sync\", \"open-and-close\", or a time like \"30s\"";
+                FileError::value(field("anchor"), format!("found {text:?}"), remedy)
+            })
+        }
+    }
+}
+
+/// Every regular file below `root`, or the file `root` itself. Links and special files are refused: what they lead to is not measured.
 fn measure(root: &Path, field: &str) -> Result<Vec<MeasuredFile>, FileError> {
     let mut files = Vec::new();
-    measure_directory(root, "", field, &mut files)?;
+    if root.is_file() {
+        let name = root.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        files.push(measure_file(root, name.to_owned(), field)?);
+    } else {
+        measure_directory(root, "", field, &mut files)?;
+    }
     files.sort_by(|a: &MeasuredFile, b| a.path.split('/').cmp(b.path.split('/')));
     Ok(files)
 }
@@ -321,13 +350,29 @@ fn measure_directory(
         if kind.is_dir() {
             measure_directory(&path, &guest, field, files)?;
         } else if kind.is_file() {
-            let contents = read(&path, field)?;
-            files.push(MeasuredFile { path: guest, size: contents.len() as u64, sha256: sha256(&contents) });
+            files.push(measure_file(&path, guest, field)?);
         } else {
             return Err(refuse("neither a file nor a directory"));
         }
     }
     Ok(())
+}
+
+fn measure_file(path: &Path, guest: String, field: &str) -> Result<MeasuredFile, FileError> {
+    let mut file = fs::File::open(path).map_err(|e| unreadable(path, field, &e))?;
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    let (mut buffer, mut size) = (vec![0; 1 << 20], 0);
+    loop {
+        let count = file.read(&mut buffer).map_err(|e| unreadable(path, field, &e))?;
+        if count == 0 {
+            break;
+        }
+        context.update(&buffer[..count]);
+        size += count as u64;
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    Ok(MeasuredFile { path: guest, size, sha256: Sha256(digest) })
 }
 
 fn network(table: &NetworkTable) -> Result<Vec<NetworkRule>, FileError> {

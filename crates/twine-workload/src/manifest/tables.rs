@@ -213,6 +213,10 @@ pub struct MountTable {
     /// `volume` with freshness `service`: the service's Ed25519 public key, 64 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// `volume` with an anchor: when it learns of a new state, `every-sync` (if not given), `open-and-close`, or after a
+    /// time like "30s"; what came after can be rolled back at a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
     /// `scratch`: the most bytes that its files hold together, as a number or like "64 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
@@ -320,6 +324,8 @@ pub struct HostTable {
     pub signature: Option<PathBuf>,
     /// Where the host keeps what stands behind a mount, by guest path.
     pub paths: BTreeMap<String, PathBuf>,
+    /// Where the service is that keeps a volume fresh, as HOST:PORT, by the mount's guest path.
+    pub anchors: BTreeMap<String, String>,
     /// Wall-clock time after which the host stops the guest, like "30s" or "5m".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,

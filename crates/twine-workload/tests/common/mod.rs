@@ -4,7 +4,7 @@
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use twine_workload::{
     Clock, Deliverer, EnvValue, EnvVar, Freshness, Identity, KeyPolicy, Limits, MeasuredFile, Mount,
-    MountSource, NetworkAction, NetworkRule, Stdio, Workload, sha256,
+    MountSource, Moves, NetworkAction, NetworkRule, Stdio, Workload, sha256,
 };
 
 /// The smallest module: magic and version.
@@ -22,6 +22,7 @@ pub fn full() -> Workload {
         sha256: sha256(contents),
     };
     let volume = |name: &str, key, freshness| MountSource::Volume { name: name.into(), key, freshness };
+    let service = |moves| Freshness::Service { key: [7; 32], moves };
     let mount = |guest: &str, source, read_only| Mount { guest: guest.into(), source, read_only };
     let deliverer = |name: &str, key, env: &[&str], files: &[&str], volumes: &[&str]| {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -48,9 +49,18 @@ pub fn full() -> Workload {
             mount("/data", volume("accounts", KeyPolicy::Signer, Freshness::Run), false),
             mount("/host", MountSource::InsecureHost, true),
             mount("/lib", MountSource::Measured { files: vec![file("a/b", b"1"), file("a.b", b"")] }, true),
-            mount("/log", volume("log", KeyPolicy::Enclave, Freshness::InsecureFile), false),
+            mount(
+                "/log",
+                volume(
+                    "log",
+                    KeyPolicy::Enclave,
+                    Freshness::InsecureFile { moves: Moves::Interval(30_000_000_000) },
+                ),
+                false,
+            ),
             mount("/secrets", MountSource::Delivered { files: vec!["a/b".into(), "a.b".into()] }, true),
-            mount("/vault", volume("vault", KeyPolicy::Owner, Freshness::Service { key: [7; 32] }), true),
+            mount("/vault", volume("vault", KeyPolicy::Owner, service(Moves::EverySync)), true),
+            mount("/wal", volume("wal", KeyPolicy::Signer, service(Moves::OpenAndClose)), false),
         ],
         network: vec![
             rule(NetworkAction::Connect, "*", Some(443)),

@@ -78,6 +78,6 @@ impl Delivery {
             let (name, file) = store.split_once('=').ok_or_else(usage)?;
             volumes.push((name.to_owned(), PathBuf::from(file)));
         }
-        Ok(Some((configid, self.configsvn, Hidden { volumes, timeout })))
+        Ok(Some((configid, self.configsvn, Hidden { volumes, timeout, ..Hidden::default() })))
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use twine::image_format::sigstruct::Variant;
-use twine::workload::Digest;
+use twine::workload::{Digest, Freshness, Mount, MountSource};
 use twine::{Folders, Image, Program, Runner, Tee};
 
 use super::failure::Failure;
@@ -73,6 +73,20 @@ pub fn insecurities(runner: &Runner) -> Vec<&'static str> {
     .collect()
 }
 
+/// Everything about a program's mounts that takes protection away.
+pub fn insecure_mounts(program: &Program) -> Vec<String> {
+    let insecure = |mount: &Mount| match &mount.source {
+        MountSource::InsecureHost => {
+            Some(format!("insecure mount {}: a folder of the host in clear", mount.guest))
+        }
+        MountSource::Volume { freshness: Freshness::InsecureFile { .. }, .. } => {
+            Some(format!("insecure freshness of {}: the host can restore the anchor's file", mount.guest))
+        }
+        _ => None,
+    };
+    program.workload().mounts.iter().filter_map(insecure).collect()
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "MRENCLAVE   {}", self.mrenclave)?;
@@ -88,7 +102,7 @@ impl fmt::Display for Identity {
 pub struct Identity {
     tee: &'static str,
     secure: bool,
-    insecure: Vec<&'static str>,
+    insecure: Vec<String>,
     mrenclave: String,
     mrsigner: String,
     isvprodid: u16,
@@ -101,6 +115,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Takes note of something more that takes protection away.
+    pub fn is_insecure(&mut self, what: impl Into<String>) {
+        self.secure = false;
+        self.insecure.push(what.into());
+    }
+
     /// Of a program on a runner.
     pub fn of(runner: &Runner, program: &Program, enclave: &dyn twine::Enclave) -> Self {
         let candidate = program.candidate();
@@ -113,7 +133,7 @@ impl Identity {
 
     /// Of a program that this host does not know.
     pub fn hidden(runner: &Runner, configid: Digest, configsvn: u16, enclave: &dyn twine::Enclave) -> Self {
-        let insecure = insecurities(runner);
+        let insecure: Vec<_> = insecurities(runner).into_iter().map(str::to_owned).collect();
         let sigstruct = runner.image().sigstruct().fields();
         Self {
             tee: runner.tee(),

@@ -1,5 +1,6 @@
 //! The command line: one file per verb, each with its options and an `execute`.
 
+mod anchor;
 mod compile;
 mod config;
 mod delivery;
@@ -41,8 +42,9 @@ struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes: the program's own status, or
   64 usage            65 bad module or image   66 missing file     69 no trusted execution environment
-  70 internal         74 input or output       77 refused by identity or policy
-  78 configuration    124 time or fuel used up 134 trap
+  70 internal         74 input or output       76 rolled back or forked volume
+  77 refused by identity or policy             78 configuration
+  124 time or fuel used up                     134 trap
 `twine run --json` and `--status-fd` say whose a code is.";
 
 #[derive(Subcommand)]
@@ -70,6 +72,9 @@ enum Verb {
     /// Serve code and secrets to enclaves that start without a person
     #[command(subcommand)]
     Keys(keys::Options),
+    /// Keep volumes fresh: the service that remembers their newest state
+    #[command(subcommand)]
+    Anchor(anchor::Options),
     /// Check and explain manifests
     #[command(subcommand)]
     Config(config::Options),
@@ -98,6 +103,7 @@ pub fn main() -> ExitCode {
         Verb::Verify(options) => (verify::SCHEMA, options.execute(&output)),
         Verb::Deploy(options) => (deploy::SCHEMA, options.execute(&output)),
         Verb::Keys(options) => (keys::SCHEMA, options.execute(&output)),
+        Verb::Anchor(options) => (anchor::SCHEMA, options.execute(&output)),
         Verb::Config(options) => (config::SCHEMA, options.execute(&output)),
     };
     result.unwrap_or_else(|failure: Failure| {

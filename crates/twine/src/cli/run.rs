@@ -14,7 +14,7 @@ use twine::workload::Digest;
 use twine::{End, Hidden, Io, Program, Report};
 
 use super::delivery::Delivery;
-use super::enclave::{Enclave, Identity};
+use super::enclave::{Enclave, Identity, insecure_mounts};
 use super::failure::Failure;
 use super::output::{Output, Status, note};
 use super::progress::Progress;
@@ -99,6 +99,11 @@ impl Options {
             None => What::Program(self.workload.program()?),
         };
         let runner = self.enclave.runner()?;
+        let insecure = match &what {
+            What::Program(program) => insecure_mounts(program),
+            What::Hidden(..) => Vec::new(),
+        };
+        insecure.iter().for_each(note);
         let mut io = Io::inherit()?;
         io.observer = Box::new(Progress::new(io.terminals[2]));
         if output.is_json() {
@@ -114,10 +119,11 @@ impl Options {
             note(format_args!("enclave at {:#x}, symbols in {}", loaded.enclave().base(), twine::image::ELF));
             twine::image::loaded_for_debugger(loaded.enclave().base(), twine::image::ELF);
         }
-        let identity = match &what {
+        let mut identity = match &what {
             What::Program(program) => Identity::of(&runner, program, loaded.enclave()),
             What::Hidden(id, svn, _) => Identity::hidden(&runner, *id, *svn, loaded.enclave()),
         };
+        insecure.into_iter().for_each(|what| identity.is_insecure(what));
         let load = loaded.took();
         let delivery = self.delivery.ways()?;
         let options = twine::Options { trace: self.trace, delivery, ..Default::default() };
@@ -180,6 +186,7 @@ pub fn explain_end(end: &End, fuel: Option<u64>, timeout: Option<Duration>) -> O
             Outcome::BadModule => message.clone(),
             Outcome::Refused => format!("the enclave refused: {message}"),
             Outcome::Failed => format!("the enclave failed: {message}"),
+            Outcome::RolledBack => format!("the enclave refused an old or forked volume: {message}"),
         },
         End::TimedOut => stopped(),
         End::Died(message) if message.is_empty() => {

@@ -22,8 +22,9 @@ pub struct Workload {
     /// Give the program an empty directory in enclave memory, gone at exit [default size: 64 MiB]
     #[arg(long, value_name = "GUEST[=SIZE]")]
     scratch: Vec<String>,
-    /// Give the program an encrypted volume, kept in this file of the host and created if it is not there
-    #[arg(long, value_name = "FILE::GUEST[:ro]")]
+    /// Give the program a directory: an encrypted volume, kept in this file of the host and created if it is not there;
+    /// with :measured a file or folder that is read-only and part of the identity; with :insecure-host a folder in clear
+    #[arg(long, value_name = "HOST::GUEST[:KIND][:ro]")]
     dir: Vec<String>,
     /// Stop the program after this many units of work, about one wasm instruction each
     #[arg(long, value_name = "N")]
@@ -87,7 +88,7 @@ impl Workload {
             config.push(&["workload", "mount"], mount, Origin::Flag("--scratch".to_owned()));
         }
         for dir in &self.dir {
-            self.volume(&mut config, dir)?;
+            mount(&mut config, dir)?;
         }
         let mut limit = |name, flag: &str, value: Option<u64>| {
             if let Some(value) = value {
@@ -104,35 +105,6 @@ impl Workload {
         Ok(config)
     }
 
-    /// A volume of `--dir`. Its name, which enters its key, is the guest path with dots for slashes.
-    fn volume(&self, config: &mut Config, dir: &str) -> Result<(), Failure> {
-        let usage = || Failure::usage(format!("--dir {dir}: write FILE::GUEST, like data.volume::/data"));
-        let (file, guest) = dir.split_once("::").filter(|(file, _)| !file.is_empty()).ok_or_else(usage)?;
-        let (guest, read_only) = guest.strip_suffix(":ro").map_or((guest, false), |guest| (guest, true));
-        let name = match guest.trim_matches('/') {
-            "" => "root".to_owned(),
-            path => path.replace('/', "."),
-        };
-        // A relative file is below the current folder, not below the manifest's.
-        let file = std::path::absolute(file).map_err(|_| usage())?;
-        if file.is_dir() {
-            return Err(Failure::usage(format!(
-                "--dir {dir}: a folder of the host in clear is not in this release; \
-                 name a file for an encrypted volume, like data.volume::/data"
-            )));
-        }
-        let origin = || Origin::Flag("--dir".to_owned());
-        let mount = BTreeMap::from([
-            ("guest", Value::from(guest)),
-            ("kind", Value::from("volume")),
-            ("name", Value::from(name)),
-            ("read_only", Value::from(read_only)),
-        ]);
-        config.push(&["workload", "mount"], mount, origin());
-        config.set(&["host", "paths", guest], file.to_str().ok_or_else(usage)?, origin());
-        Ok(())
-    }
-
     /// When to stop it, if the flag says so: for a program of which nothing else is known here.
     pub fn flag_timeout(&self) -> Option<std::time::Duration> {
         // The parser of the flag has read it.
@@ -143,4 +115,60 @@ impl Workload {
     pub fn program(&self) -> Result<Program, Failure> {
         Ok(Program::from_config(&self.config()?)?)
     }
+}
+
+/// What `--dir` says after the guest path, and the manifest in `kind`.
+const KINDS: [&str; 3] = ["volume", "measured", "insecure-host"];
+
+/// A mount of `--dir`. A volume's name, which enters its key, is the guest path with dots for slashes.
+fn mount(config: &mut Config, dir: &str) -> Result<(), Failure> {
+    let usage = |why: &str| {
+        Failure::usage(format!(
+            "--dir {dir}: {why}; write HOST::GUEST[:KIND][:ro], like data.volume::/data for an encrypted volume, \
+             lib::/lib:measured or work::/work:insecure-host"
+        ))
+    };
+    let (host, guest) = dir.split_once("::").ok_or_else(|| usage("no guest path"))?;
+    if host.is_empty() {
+        return Err(usage("no file or folder of the host"));
+    }
+    let mut words = guest.split(':');
+    let guest = words.next().unwrap_or_default();
+    let (mut kind, mut read_only) = (None, false);
+    for word in words {
+        match KINDS.iter().find(|known| **known == word) {
+            Some(known) if kind.is_none() => kind = Some(*known),
+            Some(_) => return Err(usage("more than one kind")),
+            None if word == "ro" => read_only = true,
+            None => return Err(usage(&format!("{word:?} is no kind of directory"))),
+        }
+    }
+    let kind = kind.unwrap_or("volume");
+    // A relative path is below the current folder, not below the manifest's.
+    let path = std::path::absolute(host).map_err(|_| usage("not a path"))?;
+    let mut mount = BTreeMap::from([("guest", Value::from(guest)), ("kind", Value::from(kind))]);
+    match (kind, path.is_dir()) {
+        ("volume", true) => {
+            return Err(usage(
+                "this is a folder, and a volume is a file; a folder of the host in clear is :insecure-host",
+            ));
+        }
+        ("insecure-host", false) => return Err(usage("there is no such folder")),
+        _ => {}
+    }
+    if kind == "volume" {
+        let name = match guest.trim_matches('/') {
+            "" => "root".to_owned(),
+            path => path.replace('/', "."),
+        };
+        mount.insert("name", Value::from(name));
+    }
+    if kind != "measured" {
+        mount.insert("read_only", Value::from(read_only));
+    }
+    let origin = || Origin::Flag("--dir".to_owned());
+    config.push(&["workload", "mount"], mount, origin());
+    let path = path.to_str().ok_or_else(|| usage("the path is not UTF-8"))?;
+    config.set(&["host", "paths", guest], path, origin());
+    Ok(())
 }

@@ -1,6 +1,22 @@
 //! Freshness across restarts: a place outside the store that remembers the newest state (section 10).
 
+#[cfg(feature = "file")]
+mod ledger;
+mod record;
+mod service;
+
+#[cfg(feature = "file")]
+use ledger::replace;
+#[cfg(feature = "file")]
+pub use ledger::{AnchorService, FolderLedger, Ledger};
+#[cfg(feature = "file")]
+pub use record::FileRecord;
+pub use record::{AnchorRecord, InsecureFileAnchor};
+pub use service::{ServiceAnchor, Transport};
+
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::format::cursor::Reader;
 
 /// A state by its number and its record's tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +55,9 @@ pub enum AnchorPolicy {
 
 /// A memory that the host cannot turn back. An implementation authenticates the answers of whatever serves it.
 pub trait Anchor: Send {
+    /// Called before anything else with 32 bytes that only those have who can open the volume, always the same ones: an
+    /// anchor that has to prove who it asks for takes its key from them.
+    fn unlock(&mut self, _secret: &[u8; 32]) {}
     /// What is kept for the volume; `None`: it was never anchored.
     fn load(&mut self, volume: &[u8; 16]) -> Result<Option<AnchorState>, AnchorError>;
     /// Replaces `expected` by `new` in one step, or changes nothing.
@@ -58,7 +77,13 @@ pub enum AnchorError {
     /// It holds something else than expected: another writer.
     #[error("the anchor was moved by another writer")]
     Conflict,
-    /// It could not be reached or its answer did not verify.
+    /// What it holds is of another volume.
+    #[error("the anchor is another volume's")]
+    OtherVolume,
+    /// The answer is not the service's, or not to this question.
+    #[error("the answer is not the anchor service's, or an old one")]
+    Forged,
+    /// It could not be reached.
     #[error("{0}")]
     Failed(String),
 }
@@ -91,81 +116,50 @@ impl Anchor for MemoryAnchor {
     }
 }
 
-/// An anchor in a file beside the store. Insecure: the host that can turn back the store can turn back the file. It
-/// shows the protocol and finds accidents, such as a restored backup.
-#[cfg(feature = "file")]
-pub struct InsecureFileAnchor {
-    path: std::path::PathBuf,
-}
+/// Bytes of a state as it is kept and sent.
+pub(crate) const RECORD: usize = 89;
 
-#[cfg(feature = "file")]
-impl InsecureFileAnchor {
-    /// The file need not exist yet.
-    pub fn new(path: impl Into<std::path::PathBuf>) -> Self {
-        InsecureFileAnchor { path: path.into() }
-    }
-
-    fn decode(bytes: &[u8], volume: &[u8; 16]) -> Option<AnchorState> {
-        let mut reader = crate::format::cursor::Reader::new(bytes);
-        if reader.array() != Some(*b"TWINEANC") || reader.array() != Some(*volume) {
-            return None;
-        }
-        let mut successor = || Some(Successor { sequence: reader.u64()?, tag: reader.array()? });
-        let (current, pending) = (successor()?, successor()?);
-        let (announces, writer) = (reader.u8()? != 0, reader.array()?);
-        reader.finish()?;
-        Some(AnchorState { current, pending: (pending.sequence != 0).then_some(pending), announces, writer })
-    }
-
-    fn encode(state: &AnchorState, volume: &[u8; 16]) -> Vec<u8> {
+impl AnchorState {
+    pub(crate) fn encode(&self, volume: &[u8; 16]) -> [u8; RECORD] {
         let mut out = b"TWINEANC".to_vec();
         out.extend_from_slice(volume);
-        for successor in [state.current, state.pending.unwrap_or(Successor { sequence: 0, tag: [0; 16] })] {
+        for successor in [self.current, self.pending.unwrap_or(Successor { sequence: 0, tag: [0; 16] })] {
             out.extend_from_slice(&successor.sequence.to_le_bytes());
             out.extend_from_slice(&successor.tag);
         }
-        out.push(state.announces.into());
-        out.extend_from_slice(&state.writer);
-        out
+        out.push(self.announces.into());
+        out.extend_from_slice(&self.writer);
+        let mut record = [0; RECORD];
+        record.copy_from_slice(&out);
+        record
     }
 
-    fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {
-        use std::io::Write;
-        let mut name = self.path.clone().into_os_string();
-        name.push(".new");
-        let mut file = std::fs::File::create(&name)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&name, &self.path)
-    }
-}
-
-#[cfg(feature = "file")]
-impl Anchor for InsecureFileAnchor {
-    fn load(&mut self, volume: &[u8; 16]) -> Result<Option<AnchorState>, AnchorError> {
-        match std::fs::read(&self.path) {
-            Ok(bytes) => Self::decode(&bytes, volume)
-                .map(Some)
-                .ok_or_else(|| AnchorError::Failed("the anchor file is damaged or another volume's".into())),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(AnchorError::Failed(format!("reading the anchor file: {e}"))),
+    /// The volume that a record is of, and its state.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<([u8; 16], Self)> {
+        let mut reader = Reader::new(bytes);
+        if reader.array() != Some(*b"TWINEANC") {
+            return None;
         }
+        let volume = reader.array()?;
+        let mut successor = || Some(Successor { sequence: reader.u64()?, tag: reader.array()? });
+        let (current, pending) = (successor()?, successor()?);
+        let announces = match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let writer = reader.array()?;
+        reader.finish()?;
+        let pending = (pending.sequence != 0).then_some(pending);
+        Some((volume, Self { current, pending, announces, writer }))
     }
 
-    fn swap(
-        &mut self,
-        volume: &[u8; 16],
-        expected: Option<&AnchorState>,
-        new: &AnchorState,
-    ) -> Result<(), AnchorError> {
-        if self.load(volume)?.as_ref() != expected {
-            return Err(AnchorError::Conflict);
+    /// The state of a record that must be `volume`'s.
+    pub(crate) fn of(bytes: &[u8], volume: &[u8; 16]) -> Result<Self, AnchorError> {
+        match Self::decode(bytes) {
+            Some((of, state)) if of == *volume => Ok(state),
+            Some(_) => Err(AnchorError::OtherVolume),
+            None => Err(AnchorError::Failed("its record is damaged".to_owned())),
         }
-        self.replace(&Self::encode(new, volume))
-            .map_err(|e| AnchorError::Failed(format!("writing the anchor file: {e}")))
-    }
-
-    fn name(&self) -> &'static str {
-        "insecure-file"
     }
 }
