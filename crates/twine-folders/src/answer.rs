@@ -40,7 +40,7 @@ pub fn size(size: u64) -> Result<u64> {
 pub fn refusal(may: &'static [Status]) -> impl Fn(Status) -> Error {
     move |status| match status {
         Status::NotPermitted => Error::NotPermitted,
-        status if !may.contains(&status) => Error::Io,
+        refused if !may.contains(&refused) => Error::Io,
         Status::NotFound => Error::NotFound,
         Status::Exhausted => Error::NoSpace,
         Status::Unsupported => Error::Unsupported,
@@ -53,7 +53,7 @@ pub fn refusal(may: &'static [Status]) -> impl Fn(Status) -> Error {
         Status::TooLarge => Error::TooLarge,
         Status::TooManyLinks => Error::TooManyLinks,
         Status::NameTooLong => Error::NameTooLong,
-        Status::Ok | Status::Io | Status::Busy | Status::NotPermitted => Error::Io,
+        Status::Ok | Status::Io | Status::Busy => Error::Io,
     }
 }
 

@@ -203,7 +203,8 @@ impl<B: Border> FileSystem for HostFolder<B> {
         Ok(Stat {
             ino,
             file_type: expected,
-            size: size(told.size)?,
+            // A directory's is the host's own affair.
+            size: if expected == FileType::Directory { 0 } else { size(told.size)? },
             links: told.links,
             accessed: told.accessed,
             modified: told.modified,
@@ -333,7 +334,11 @@ impl<B: Border> FileSystem for HostFolder<B> {
         let mut cookie = cookie;
         loop {
             let ask = FolderList { node, cookie, max: LISTING as u64 };
-            let (reply, got) = self.ask_list(ask, &mut listing)?;
+            let (reply, got) = match self.ask_list(ask, &mut listing) {
+                // A directory that was removed while it is open has no entries.
+                Err(Error::NotFound) => return Ok(()),
+                answer => answer?,
+            };
             let mut entries = Entries::new(&listing[..got]).peekable();
             // A host that has more and shows nothing would keep this going for ever.
             if reply.end != 1 && entries.peek().is_none() {
@@ -416,7 +421,7 @@ impl Nodes {
 
     /// Keeps the idle ones in their bound, and `newest` in any case.
     fn evict(&mut self, newest: Ino) {
-        let idle = || self.nodes.iter().filter(|(ino, node)| node.opens == 0 && **ino != newest);
+        let idle = || self.nodes.iter().filter(move |(ino, node)| node.opens == 0 && **ino != newest);
         if idle().count() > IDLE
             && let Some((&oldest, _)) = idle().min_by_key(|(_, node)| node.used)
         {

@@ -119,7 +119,9 @@ fn attacks_c_and_d_the_host_cannot_lead_an_open_to_another_file() {
         s.cannot_read(file, IO);
         let measured = manifest(&user, &s, "kind = \"measured\"", "lib");
         let place = user.home.path().join("lib");
-        let swap = || drop(fs::copy(place.join("old/k.db"), place.join(name)).unwrap());
+        let swap = || {
+            fs::copy(place.join("old/k.db"), place.join(name)).unwrap();
+        };
         let lied = liar::run(&user, &measured, swap, |_, _, length| length);
         exited(&lied, &s);
     }

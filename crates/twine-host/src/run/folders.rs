@@ -16,7 +16,6 @@ use rustix::fs::{
     openat, openat2, readlinkat, renameat, seek, statat, symlinkat, tell, unlinkat, utimensat,
 };
 use rustix::io::{Errno, ReadWriteFlags, pread, pwrite, pwritev2};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use twine_abi::calls::{FolderStatReply, NameOperation, NodeChange, NodeKind, TimeChange};
 use twine_abi::folder::Entry;
 use twine_abi::wire::Status;
@@ -35,9 +34,13 @@ pub struct Place {
 /// Handle, kind and identity of a node that was opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opened {
+    /// The handle.
     pub node: u64,
+    /// A [`NodeKind`].
     pub kind: u64,
+    /// Of the file system.
     pub device: u64,
+    /// On it.
     pub inode: u64,
 }
 
@@ -61,13 +64,8 @@ struct Node {
 type Result<T> = std::result::Result<T, Status>;
 
 impl Folders {
+    /// Nothing is opened yet.
     pub fn new(places: Vec<Place>) -> Self {
-        if !places.is_empty() {
-            // Each node that the enclave holds takes a descriptor; the usual limit is far below what is allowed.
-            let mut limit = getrlimit(Resource::Nofile);
-            limit.current = limit.maximum;
-            let _ = setrlimit(Resource::Nofile, limit);
-        }
         Self { places, nodes: Vec::new() }
     }
 
@@ -86,6 +84,7 @@ impl Folders {
         self.insert(fd, writable && write, only)
     }
 
+    /// Opens one name in a directory; links are not followed.
     pub fn look_up(&mut self, dir: u64, name: &[u8]) -> Result<Opened> {
         check(name)?;
         let node = self.directory(dir)?;
@@ -98,6 +97,7 @@ impl Folders {
         self.insert(fd, writable, None)
     }
 
+    /// Attributes of a node.
     pub fn stat(&mut self, node: u64) -> Result<FolderStatReply> {
         let node = self.node(node)?;
         let stat = fstat(&node.fd).map_err(status)?;
@@ -151,12 +151,13 @@ impl Folders {
         if offset == u64::MAX { tell(fd).map_err(status) } else { Ok(offset + done as u64) }
     }
 
+    /// A [`NodeChange`] with what it says.
     pub fn change(&mut self, node: u64, change: u64, [first, second, third]: [u64; 3]) -> Result<()> {
         let node = self.node(node)?;
         match NodeChange::from_word(change).ok_or(Status::Invalid)? {
             NodeChange::Size => retry(|| ftruncate(node.changeable_contents()?, first)),
             NodeChange::Allocate => {
-                let fd = node.changeable_contents()?;
+                let fd = node.changeable_contents().map_err(status)?;
                 let end = first.checked_add(second).ok_or(Status::TooLarge)?;
                 match fallocate(fd, FallocateFlags::empty(), first, second) {
                     // A file system without allocation: the length at least.
@@ -330,7 +331,8 @@ impl Node {
     fn contents_or_errno(&mut self) -> std::result::Result<&OwnedFd, Errno> {
         if !self.open {
             let common = OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-            let open = |flags| openat(CWD, self.magic_link(), flags | common, Mode::empty());
+            let link = self.magic_link();
+            let open = |flags| openat(CWD, &link, flags | common, Mode::empty());
             let writable = self.writable && self.kind == NodeKind::File;
             let opened = match open(if writable { OFlags::RDWR } else { OFlags::RDONLY }) {
                 Err(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::TXTBSY) if writable => {

@@ -6,6 +6,7 @@
 //! executable at once: EMODPR to R first, EMODPE to RX then.
 //!
 //! Nothing here touches memory that is not committed yet while the lock is held, so that the fault handler can take it.
+//! Stacks grow by faults as well: what the lock's holder needs of its own is touched before.
 
 mod bitmap;
 mod epc;
@@ -96,7 +97,21 @@ pub(crate) fn seal_static([offset, length]: [u64; 2]) -> Result<(), Error> {
     epc::change(start, start + length, Protection::RW, Protection::R)
 }
 
+/// Stack that the manager needs at most, with a host call.
+const DEPTH: usize = 2 * PAGE_SIZE as usize;
+
+/// Faults now if the stack ends within [`DEPTH`]: a frame of that size is probed page by page as it is made.
+#[inline(never)]
+fn grow_stack() {
+    core::hint::black_box(core::mem::MaybeUninit::<[u8; DEPTH]>::uninit().as_mut_ptr());
+}
+
 fn with<T>(act: impl FnOnce(&mut Manager) -> T) -> T {
+    grow_stack();
+    locked(act)
+}
+
+fn locked<T>(act: impl FnOnce(&mut Manager) -> T) -> T {
     match MANAGER.lock().as_mut() {
         Some(manager) => act(manager),
         None => fatal::die("memory was used before it was there", format_args!("")),
@@ -160,7 +175,8 @@ pub fn is_readable(address: u64, length: u64) -> bool {
 
 /// Answers a page fault: true when the page is there now and the access may be tried again.
 pub(crate) fn fault(address: u64, write: bool, execute: bool) -> bool {
-    with(|manager| {
+    // On the handler's stack, which is committed as a whole.
+    locked(|manager| {
         let page = address & !(PAGE_SIZE - 1);
         let Some(region) = manager.regions.find(address) else { return false };
         let allowed = match region.protection {
