@@ -85,5 +85,5 @@ fn a_read_only_volume_refuses_changes_and_is_not_created() {
 #[test]
 fn a_volume_option_without_a_guest_path_is_a_usage_error() {
     let user = User::new();
-    user.run(&["--dir", "data.volume", &program("append.wat")]).fails(64, &["FILE::GUEST"]);
+    user.run(&["--dir", "data.volume", &program("append.wat")]).fails(64, &["HOST::GUEST"]);
 }
