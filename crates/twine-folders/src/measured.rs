@@ -58,8 +58,16 @@ struct Live {
     root: Option<u64>,
     /// Digests of the chunks of every file that was found to be the one that the workload names; `None`: it is not.
     checked: HashMap<usize, Option<Vec<Digest>>>,
-    cache: HashMap<(usize, u64), (u64, Box<[u8]>)>,
+    cache: HashMap<Place, Cached>,
     time: u64,
+}
+
+/// File and chunk.
+type Place = (usize, u64);
+
+struct Cached {
+    used: u64,
+    bytes: Box<[u8]>,
 }
 
 impl<B: Border> MeasuredFolder<B> {
@@ -200,21 +208,21 @@ impl<B: Border> MeasuredFolder<B> {
 }
 
 impl Live {
-    fn cached(&mut self, key: (usize, u64)) -> Option<&[u8]> {
+    fn cached(&mut self, key: Place) -> Option<&[u8]> {
         self.time += 1;
-        let (used, bytes) = self.cache.get_mut(&key)?;
-        *used = self.time;
-        Some(bytes)
+        let cached = self.cache.get_mut(&key)?;
+        cached.used = self.time;
+        Some(&cached.bytes)
     }
 
-    fn keep(&mut self, key: (usize, u64), bytes: Box<[u8]>) {
+    fn keep(&mut self, key: Place, bytes: Box<[u8]>) {
         if self.cache.len() >= CACHED
-            && let Some((&oldest, _)) = self.cache.iter().min_by_key(|(_, (used, _))| *used)
+            && let Some((&oldest, _)) = self.cache.iter().min_by_key(|(_, cached)| cached.used)
         {
             self.cache.remove(&oldest);
         }
         self.time += 1;
-        self.cache.insert(key, (self.time, bytes));
+        self.cache.insert(key, Cached { used: self.time, bytes });
     }
 }
 

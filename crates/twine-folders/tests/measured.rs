@@ -14,21 +14,28 @@ use twine_vfs::{Error, FileSystem, FileType, Ino};
 
 const CHUNK: usize = 64 << 10;
 
-/// What the host shows, and how often it was asked to read.
+/// What the host shows, how often it was asked to read, and what was reported.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<(BTreeMap<u64, Vec<u8>>, u64, Vec<String>)>>);
+struct Shown(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    files: BTreeMap<u64, Vec<u8>>,
+    reads: u64,
+    reports: Vec<String>,
+}
 
 impl Shown {
     fn set(&self, inode: u64, contents: Vec<u8>) {
-        self.0.lock().unwrap().0.insert(inode, contents);
+        self.0.lock().unwrap().files.insert(inode, contents);
     }
 
     fn reads(&self) -> u64 {
-        std::mem::take(&mut self.0.lock().unwrap().1)
+        std::mem::take(&mut self.0.lock().unwrap().reads)
     }
 
     fn reports(&self) -> Vec<String> {
-        self.0.lock().unwrap().2.clone()
+        self.0.lock().unwrap().reports.clone()
     }
 
     /// A host with `f` (2) and `d/g` (4).
@@ -44,8 +51,8 @@ impl Shown {
             },
             Call::FolderRead => {
                 let mut shown = shown.0.lock().unwrap();
-                shown.1 += 1;
-                let contents = shown.0.get(&words[0]).ok_or(Status::Io)?;
+                shown.reads += 1;
+                let contents = shown.files.get(&words[0]).ok_or(Status::Io)?;
                 let rest = contents.get(words[1] as usize..).unwrap_or_default();
                 // Short answers are allowed.
                 let count = rest.len().min(words[2] as usize).min(40_000);
@@ -63,7 +70,7 @@ impl Shown {
             sha256: digest(&SHA256, contents).as_ref().try_into().unwrap(),
         });
         let shown = self.clone();
-        let report = move |message: &str| shown.0.lock().unwrap().2.push(message.to_owned());
+        let report = move |message: &str| shown.0.lock().unwrap().reports.push(message.to_owned());
         MeasuredFolder::new(self.host(), "/lib", files, report).unwrap()
     }
 }

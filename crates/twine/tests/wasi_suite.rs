@@ -26,7 +26,8 @@ fn passes(name: &str, script: &Script) {
 
 /// All programs by name.
 fn programs() -> Vec<(&'static str, Script)> {
-    let list: &[(&str, fn(&mut Script))] = &[
+    type Program = (&'static str, fn(&mut Script));
+    let list: &[Program] = &[
         ("close_preopen", close_preopen),
         ("dangling_fd", dangling_fd),
         ("dangling_symlink", dangling_symlink),

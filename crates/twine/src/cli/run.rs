@@ -45,7 +45,7 @@ pub struct Options {
 
 /// What the host knows of what it runs.
 enum What {
-    Program(Program),
+    Program(Box<Program>),
     Hidden(Digest, u16, Hidden),
 }
 
@@ -96,7 +96,7 @@ impl Options {
                 ));
             }
             Some((id, svn, hidden)) => What::Hidden(id, svn, hidden),
-            None => What::Program(self.workload.program()?),
+            None => What::Program(Box::new(self.workload.program()?)),
         };
         let runner = self.enclave.runner()?;
         let insecure = match &what {

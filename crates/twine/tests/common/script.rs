@@ -221,6 +221,7 @@ impl Script {
         let _ = writeln!(self.body, "    (call $check {one} (i32.const {step}))");
     }
 
+    #[expect(clippy::too_many_arguments, reason = "those of path_open, and what it answers")]
     pub fn open_with(
         &mut self,
         dir: Fd,
