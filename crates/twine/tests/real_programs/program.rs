@@ -65,10 +65,16 @@ pub enum Input {
     Of(&'static Package, &'static str),
 }
 
-/// Lines that hold `line` are compared without their digits.
-pub struct Mask {
-    pub line: &'static str,
-    pub reason: &'static str,
+/// What varies from run to run in a line of output, and is not compared.
+#[derive(serde::Serialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mask {
+    /// The number after this text, and the spaces before it.
+    NumberAfter(&'static str),
+    /// Everything after this text.
+    RestAfter(&'static str),
+    /// A line that is a number and nothing else.
+    NumberAlone,
 }
 
 /// How one run ended.
@@ -95,7 +101,7 @@ pub struct Row {
     pub verdict: &'static str,
     pub reason: Option<String>,
     /// The masks that applied.
-    pub masked: Vec<&'static str>,
+    pub masked: Vec<Mask>,
 }
 
 impl Program {
@@ -213,18 +219,37 @@ impl Program {
     fn masked(&self, output: &[u8], row: &mut Row) -> Vec<u8> {
         let mut kept = Vec::with_capacity(output.len());
         for line in output.split_inclusive(|byte| *byte == b'\n') {
-            let text = String::from_utf8_lossy(line);
-            match self.masks.iter().find(|mask| text.contains(mask.line)) {
-                Some(mask) => {
-                    if !row.masked.contains(&mask.reason) {
-                        row.masked.push(mask.reason);
-                    }
-                    kept.extend(line.iter().filter(|byte| !byte.is_ascii_digit() && **byte != b' '));
+            let mut line = line.to_vec();
+            for mask in self.masks {
+                let Some(masked) = mask.apply(&line) else { continue };
+                line = masked;
+                if !row.masked.contains(mask) {
+                    row.masked.push(*mask);
                 }
-                None => kept.extend(line),
             }
+            kept.extend(line);
         }
         kept
+    }
+}
+
+impl Mask {
+    /// The line without what varies, if it has any.
+    fn apply(self, line: &[u8]) -> Option<Vec<u8>> {
+        let after = |text: &str| {
+            let at = line.windows(text.len()).position(|window| window == text.as_bytes())?;
+            Some(line.split_at(at + text.len()))
+        };
+        let is_of_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+        let (kept, rest) = match self {
+            Self::RestAfter(text) => return Some([after(text)?.0, b"\n"].concat()),
+            Self::NumberAfter(text) => after(text)?,
+            Self::NumberAlone => (&[][..], line.trim_ascii().iter().all(is_of_number).then_some(line)?),
+        };
+        let number = rest.iter().position(u8::is_ascii_digit)?;
+        let length = rest[number..].iter().take_while(|byte| is_of_number(byte)).count();
+        let between: Vec<u8> = rest[..number].iter().copied().filter(|byte| *byte != b' ').collect();
+        Some([kept, &between, b"#", &rest[number + length..]].concat())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The two sides: Wasmtime's command line outside, `twine run` inside, and a volume to give the inside files.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -68,14 +69,24 @@ impl Inside {
 
     /// Runs a module without files.
     pub fn run(&self, module: &Path, step: &Step, stdin: Stdio) -> Result<Ended, Failure> {
-        if step.argv0.is_some() {
-            return failed("a first argument of its own takes a manifest, that is: files");
-        }
         let mut command = self.twine(&["run", "--tee", "sim"]);
         if step.unknown_imports_trap {
             command.arg("--unknown-imports-trap");
         }
-        end(command.arg(module).args(&step.args).stdin(stdin))
+        let Some(argv0) = step.argv0 else {
+            return end(command.arg(module).args(&step.args).stdin(stdin));
+        };
+        // A first argument of its own takes a manifest.
+        let args: Vec<_> = std::iter::once(argv0).chain(step.args.iter().map(String::as_str)).collect();
+        fs::create_dir_all(&self.home)?;
+        let mut manifest = tempfile::NamedTempFile::new_in(&self.home)?;
+        write!(
+            manifest,
+            "version = 1\n[workload]\nargs = {}\n[host]\nmodule = {}\n",
+            serde_json::json!(args),
+            serde_json::json!(module)
+        )?;
+        end(command.arg("--manifest").arg(manifest.path()).stdin(stdin))
     }
 }
 
