@@ -64,8 +64,7 @@ int twine_tee_evidence_collect(const void *data, size_t data_len, const void *no
 
 /* Whether a peer's evidence is authentic and what `policy` (TOML, docs/attestation.md) asks for, as of `at` (seconds
  * since 1970; 0: by the host's clock). Without collateral the host is asked for it. Gives the peer's identity and data.
- * EACCES: refused. EBADMSG: malformed. ESTALE: collateral is missing or not valid at this time. EINVAL: the policy.
- * ENOSYS: the image does not judge evidence. */
+ * EACCES: refused. EBADMSG: malformed. ESTALE: collateral is missing or not valid at this time. EINVAL: the policy. */
 TWINE_TEE_IMPORT("evidence_verify")
 int twine_tee_evidence_verify(const void *evidence, size_t evidence_len, const void *nonce, size_t nonce_len,
                               const char *policy, size_t policy_len, const void *collateral, size_t collateral_len,

@@ -58,8 +58,8 @@ impl Verdict {
 pub struct Inputs<'a> {
     /// The quote.
     pub quote: &'a [u8],
-    /// Collateral as JSON, if there is any.
-    pub collateral: Option<&'a [u8]>,
+    /// Collateral as JSON, or why there is none.
+    pub collateral: Result<&'a [u8], &'a str>,
     /// The policy.
     pub policy: &'a Policy,
     /// What is expected beyond the policy.
@@ -186,10 +186,9 @@ fn steps(
     let malformed = |id| move |e: Malformed| (Verdict::Malformed, Check::new(id, false, e.to_string()));
     let quote = Quote::parse(inputs.quote).map_err(malformed("quote.format"))?;
     checks.push(Check::new("quote.format", true, "version 3, SGX, ECDSA P-256"));
-    let text = inputs.collateral.ok_or_else(|| {
-        let detail = "none was given: fetch it for the quote's FMSPC and give it as a file";
-        (Verdict::NoCollateral, Check::new("collateral.present", false, detail))
-    })?;
+    let text = inputs
+        .collateral
+        .map_err(|why| (Verdict::NoCollateral, Check::new("collateral.present", false, why)))?;
     let collateral = Collateral::from_json(text).map_err(malformed("collateral.format"))?;
     checks.push(Check::new(
         "collateral.format",

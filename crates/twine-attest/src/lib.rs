@@ -12,42 +12,31 @@
 //! [`sim`] is the other side for machines without SGX: a quoting enclave in software, under a root of its own whose
 //! key everybody knows. It proves that the formats fit and nothing else; a verifier refuses it unless told otherwise.
 //!
-//! Without the feature `verify`, which is on by default, there is what an enclave needs to attest itself: [`claims`] and
-//! the attested half of [`ratls`].
+//! All of it is in enclaves, too, which attest themselves and judge their peers.
 //!
 //! `docs/attestation.md` is the reference.
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "verify")]
 mod chain;
 pub mod claims;
-#[cfg(feature = "verify")]
 mod collateral;
 pub mod delivery;
-#[cfg(feature = "verify")]
 mod ear;
-#[cfg(feature = "verify")]
 mod judge;
 mod malformed;
-#[cfg(feature = "verify")]
 mod policy;
 mod provider;
-#[cfg(feature = "verify")]
 mod quote;
 pub mod ratls;
-#[cfg(feature = "verify")]
 pub mod sim;
-#[cfg(feature = "verify")]
 mod verify;
 
 pub use malformed::Malformed;
 
 /// A report, as a quote carries it.
-#[cfg(feature = "verify")]
 pub use twine_sgx::Report;
 
-#[cfg(feature = "verify")]
 pub use self::{
     collateral::{Collateral, PcsAnswers},
     judge::{Check, ClaimsSummary, Inputs, Judgement, Summary, Verdict, judge},

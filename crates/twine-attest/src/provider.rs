@@ -33,6 +33,36 @@ pub(crate) fn provider() -> CryptoProvider {
     }
 }
 
+/// What rustls asks of every judge, of clients and of servers, in the same words: TLS 1.3, one scheme, and `$verify` (as
+/// [`rustls::crypto::verify_tls13_signature`]) with the algorithms of the judge's `provider`.
+macro_rules! tls13_only {
+    ($verify:path, $scheme:ident) => {
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, TlsError> {
+            Err(TlsError::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered))
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, TlsError> {
+            $verify(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::$scheme]
+        }
+    };
+}
+
+pub(crate) use tls13_only;
+
 static VERIFIED: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[ECDSA_P256_SHA256, ED25519],
     mapping: &[

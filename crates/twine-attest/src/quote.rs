@@ -14,7 +14,7 @@ const HEADER: usize = 48;
 const PCK_CERT_CHAIN: u16 = 5;
 
 /// The model of a platform and who certifies it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimedPlatform {
     /// FMSPC.
     pub fmspc: [u8; 6],

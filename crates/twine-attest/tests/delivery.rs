@@ -41,7 +41,6 @@ fn bundle() -> Bundle {
     let file =
         |path: &str, contents: &[u8]| File { path: format!("/secrets/{path}"), contents: contents.to_vec() };
     Bundle {
-        workload: Some(Workload::new(sha256(b"")).to_bytes().unwrap()),
         module: Some(b"\0asm\x01\0\0\0".to_vec()),
         env: vec![variable("PIN", "1234"), variable("TOKEN", "")],
         files: vec![file("a/b", b"x,y\n"), file("c", b"")],
@@ -61,6 +60,7 @@ fn the_vectors_are_what_is_made_and_read() {
         "format": "twine delivery 1",
         "bundles": { "empty": hex(&Bundle::default().to_bytes()), "everything": hex(&bundle().to_bytes()) },
         "messages": {
+            "workload": message(Message::Workload(Workload::new(sha256(b"")).to_bytes().unwrap())),
             "bundle": message(Message::Bundle(Bundle::default().to_bytes())),
             "accepted": message(Message::Accepted),
             "refused": message(Message::Refused("no".into())),
@@ -87,8 +87,8 @@ fn a_bundle_has_one_spelling() {
         assert!(refused(&bytes[..end]).contains("bundle"));
     }
     assert!(refused(&[&bytes[..], &[0]].concat()).contains("bytes follow it"));
-    // The map's head: five entries become six, with an unknown key.
-    let unknown = [&bytes[..2], &[0xa6], &bytes[3..], &[0x17, 0]].concat();
+    // The map's head: four entries become five, with an unknown key.
+    let unknown = [&bytes[..2], &[0xa5], &bytes[3..], &[0x17, 0]].concat();
     assert!(refused(&unknown).contains("unknown keys"));
     assert!(refused(&[&[0x82, 2], &bytes[2..]].concat()).contains("version 2"));
     assert!(refused(b"\x83\x01\x00\x00").contains("array"));
@@ -127,7 +127,7 @@ fn secrets_come_from_files_and_errors_name_the_field() {
             .map_err(|e| e.to_string())
     };
     let made = read(text).unwrap();
-    assert!(made == Bundle { workload: None, module: None, ..bundle() });
+    assert!(made == Bundle { module: None, ..bundle() });
     let refused = |from: &str, to: &str| read(&text.replace(from, to)).err().expect("it was taken");
     assert!(refused("version = 1", "version = 2").contains("version"));
     assert!(refused("[keys]", "[key]").contains("unknown key `key`; did you mean `keys`?"));
@@ -187,16 +187,38 @@ fn a_waiting_enclave_learns_who_delivers() {
     let waiting = thread::spawn(move || {
         let mut channel = Channel::accept(attested_server(attested).unwrap(), enclave).unwrap();
         let who = channel.peer_key();
-        let message = Message::read(&mut channel, MAX_REPLY).unwrap();
-        Message::Accepted.write(&mut channel).unwrap();
-        (who, message.name())
+        let mut read = || {
+            let name = Message::read(&mut channel, MAX_REPLY).unwrap().name();
+            Message::Accepted.write(&mut channel).unwrap();
+            name
+        };
+        (who, [read(), read()])
     });
     let verifier = Arc::new(judge(&platform, &own));
     let mut channel = Channel::connect(delivering_client(verifier.clone(), &key).unwrap(), owner).unwrap();
     assert!(verifier.matched().is_some());
-    Message::Bundle(bundle().to_bytes()).write(&mut channel).unwrap();
-    assert_eq!(Message::read(&mut channel, MAX_REPLY).unwrap().name(), "accepted");
-    assert_eq!(waiting.join().unwrap(), (Some(key.public_key()), "bundle"));
+    channel.deliver(b"workload", &bundle().to_bytes()).unwrap();
+    assert_eq!(waiting.join().unwrap(), (Some(key.public_key()), ["workload", "bundle"]));
+}
+
+#[test]
+fn nothing_secret_follows_a_workload_that_is_refused() {
+    let (owner, enclave) = UnixStream::pair().unwrap();
+    let platform = Platform::default();
+    let own = Hello::new().unwrap();
+    let attested = attest(&platform, &own);
+    let waiting = thread::spawn(move || {
+        let mut channel = Channel::accept(attested_server(attested).unwrap(), enclave).unwrap();
+        let first = Message::read(&mut channel, MAX_REPLY).unwrap().name();
+        Message::Refused("not this one".into()).write(&mut channel).unwrap();
+        (first, Message::read(&mut channel, MAX_REPLY).map(|message| message.name()))
+    });
+    let verifier = Arc::new(judge(&platform, &own));
+    let mut channel = Channel::connect(delivering_client(verifier, &key()).unwrap(), owner).unwrap();
+    let refused = channel.deliver(b"workload", &bundle().to_bytes());
+    assert_eq!(refused, Err(ChannelError::Refused("not this one".into())));
+    channel.close();
+    assert_eq!(waiting.join().unwrap(), ("workload", Err(ChannelError::Closed)));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn judged(quote: &[u8], collateral: Option<&[u8]>, policy_text: &str, at: u64) -
     let (policy, expected) = (policy(policy_text), Expected::default());
     judge(Inputs {
         quote,
-        collateral,
+        collateral: collateral.ok_or("none was given"),
         policy: &policy,
         expected: &expected,
         at,

@@ -36,7 +36,7 @@ fn judged(processor: &Processor, collateral: &twine_attest::Collateral) -> Judge
     );
     judge(Inputs {
         quote: &quote,
-        collateral: Some(collateral.to_json().as_bytes()),
+        collateral: Ok(collateral.to_json().as_bytes()),
         policy: &policy(&text),
         expected: &Expected::default(),
         at: NOW,

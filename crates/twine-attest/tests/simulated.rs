@@ -18,7 +18,7 @@ fn judged(platform: &Platform, policy_text: &str, expected: &Expected, collatera
     let collateral = collateral.to_json();
     judge(Inputs {
         quote: &platform.quote(),
-        collateral: Some(collateral.as_bytes()),
+        collateral: Ok(collateral.as_bytes()),
         policy: &policy(policy_text),
         expected,
         at: NOW,
@@ -97,6 +97,7 @@ fn a_simulated_quote_never_verifies_under_intels_root() {
 #[test]
 fn the_simulations_root_is_the_same_everywhere() {
     let digest = sha256(&sim::root_certificate()).to_string();
+    // The constant that verifiers know it by.
     assert_eq!(
         digest, "3f39c7059aceb3237a0a28a7faf4eb905636dfb0536a88fc8f555432f1d4395c",
         "a new root makes all simulated evidence foreign to older verifiers"

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aes::Aes128;
 use cmac::{Cmac, KeyInit, Mac};
-use twine_attest::claims::{Claims, report_data};
+use twine_attest::claims::{AnyClaims, Claims, ProgramClaims, report_data};
 use twine_attest::ratls::{Evidence, Hello, PeerVerifier, SessionKey};
 use twine_attest::{Collateral, Policy, Quote, Verifier, sim};
 use twine_sgx::{Attributes, AttributesFlags, REPORT_SIZE, mac_data, report_from_bytes, report_to_bytes};
@@ -90,6 +90,10 @@ pub fn claims(bytes: &[u8]) {
         // Entries that this version does not know are skipped; what binds them is the hash of the bytes.
         assert_eq!(Claims::from_bytes(&claims.to_bytes()).ok(), Some(claims));
     }
+    if let Ok(AnyClaims::Program(claims)) = AnyClaims::from_bytes(bytes) {
+        assert!(Claims::from_bytes(bytes).is_err(), "a program's claims pass for a channel's");
+        assert_eq!(AnyClaims::from_bytes(&claims.to_bytes()).ok(), Some(AnyClaims::Program(claims)));
+    }
     if let Ok(evidence) = Evidence::from_bytes(bytes) {
         assert_eq!(evidence.to_bytes(), bytes, "evidence has another encoding");
     }
@@ -103,8 +107,11 @@ pub fn claims_seeds() -> Vec<Vec<u8>> {
     let key = SessionKey::generate().expect("a key");
     let all =
         [key.claims(&hello, None), key.claims(&hello, Some(Digest([1; 64])))].map(|claims| claims.to_bytes());
+    let program = [None, Some(b"nonce".to_vec())].map(|nonce| {
+        ProgramClaims { data: b"result: 42".to_vec(), nonce, workload: Digest([1; 64]) }.to_bytes()
+    });
     let evidence = Evidence { quote: vec![5; 40], claims: all[0].clone() }.to_bytes();
-    all.into_iter().chain([evidence, sent]).collect()
+    all.into_iter().chain(program).chain([evidence, sent]).collect()
 }
 
 static HELLO: LazyLock<Hello> = LazyLock::new(|| Hello::new().expect("random numbers"));

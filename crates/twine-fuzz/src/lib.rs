@@ -11,6 +11,7 @@
 mod attest;
 mod border;
 mod cache;
+mod delivery;
 mod image;
 mod volume;
 mod workload;
@@ -49,6 +50,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "policy", run: attest::policy, seeds: attest::policy_seeds, rounds: 1_000 },
     Target { name: "claims", run: attest::claims, seeds: attest::claims_seeds, rounds: 20_000 },
     Target { name: "certificate", run: attest::certificate, seeds: attest::certificate_seeds, rounds: 500 },
+    Target { name: "bundle", run: delivery::bundle, seeds: delivery::bundle_seeds, rounds: 20_000 },
+    Target { name: "sealed", run: delivery::sealed, seeds: delivery::sealed_seeds, rounds: 20_000 },
 ];
 
 /// The target with this name.

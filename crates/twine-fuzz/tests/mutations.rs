@@ -95,5 +95,5 @@ macro_rules! targets {
 
 targets! {
     run_request reply workload manifest sgxs elf sigstruct volume_parts volume artefact quote collateral policy claims
-    certificate
+    certificate bundle sealed
 }

@@ -68,7 +68,7 @@ impl Error {
     pub const INVAL: u16 = 28;
     /// The host serves no quotes.
     pub const IO: u16 = 29;
-    /// The program does not run in Twine, or its image does not judge evidence.
+    /// The program does not run in Twine.
     pub const NOSYS: u16 = 52;
     /// The workload denies the clocks, and no time was given.
     pub const NOTSUP: u16 = 58;

@@ -23,6 +23,12 @@ pub struct Config {
     /// Collateral for the enclaves' platform (JSON), read again for each of them.
     #[serde(default)]
     pub collateral: Option<PathBuf>,
+    /// URL of Intel's service or of a cache of it, to fetch each platform's collateral from.
+    #[serde(default)]
+    pub pccs: Option<String>,
+    /// Authority (PEM) to trust for the cache's HTTPS, instead of the Web's.
+    #[serde(default)]
+    pub pccs_ca: Option<PathBuf>,
     /// How much the service puts up with.
     #[serde(default)]
     pub limits: LimitsTable,
@@ -88,6 +94,13 @@ impl Config {
             return Err(FileError::value("version", message, "write version = 1, or use a newer twine"));
         }
         self.timeout()?;
+        if self.collateral.is_some() && self.pccs.is_some() {
+            let message = "collateral is given, too";
+            return Err(FileError::value("pccs", message, "leave out one of the two"));
+        }
+        if self.pccs_ca.is_some() && self.pccs.is_none() {
+            return Err(FileError::value("pccs_ca", "pccs is not given", "name the service in pccs"));
+        }
         if self.limits.connections == 0 {
             return Err(FileError::value("limits.connections", "found 0", "allow at least one"));
         }

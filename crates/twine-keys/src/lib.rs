@@ -16,4 +16,4 @@ mod serve;
 
 pub use audit::{Audit, Event};
 pub use config::{Config, EntryTable, LimitsTable, json_schema};
-pub use serve::{Collateral, Entry, Service, Totals};
+pub use serve::{Entry, Service, Totals};

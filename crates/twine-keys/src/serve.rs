@@ -1,20 +1,18 @@
 //! Accepting, judging, releasing.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use twine_attest::delivery::{Channel, DeliveryKey, MAX_REPLY, Message, delivering_server};
-use twine_attest::ratls::{Door, Hello, PeerVerifier};
-use twine_attest::{Policy, Summary, sim};
+use twine_attest::delivery::{Channel, DeliveryKey, delivering_server};
+use twine_attest::ratls::{CollateralSource, Door, Hello, PeerVerifier};
+use twine_attest::{Policy, Summary};
 use twine_workload::Candidate;
 
 use crate::audit::{Audit, Event, Line};
@@ -26,20 +24,14 @@ pub struct Entry {
     pub name: String,
     /// The workload: who comes must be of it.
     pub candidate: Candidate,
+    /// Its canonical bytes with its signature, if it has one.
+    pub presented: Vec<u8>,
     /// Who gets the bundle.
     pub policy: Policy,
     /// The bundle's bytes.
     pub bundle: Vec<u8>,
     /// Deliveries per minute.
     pub per_minute: Option<u32>,
-}
-
-/// Where collateral comes from.
-pub enum Collateral {
-    /// A file, read again for each connection.
-    File(PathBuf),
-    /// Made here, for simulated platforms: anybody could.
-    Simulated,
 }
 
 /// The service.
@@ -51,7 +43,7 @@ pub struct Service {
 struct Inner {
     entries: Vec<Entry>,
     key: DeliveryKey,
-    collateral: Collateral,
+    collateral: Arc<dyn CollateralSource>,
     audit: Audit,
     timeout: Duration,
     per_address: u32,
@@ -79,7 +71,7 @@ impl Service {
     pub fn new(
         entries: Vec<Entry>,
         key: DeliveryKey,
-        collateral: Collateral,
+        collateral: Arc<dyn CollateralSource>,
         audit: Audit,
         (workers, timeout, per_address): (u16, Duration, u32),
     ) -> Self {
@@ -226,7 +218,6 @@ impl Inner {
         own.write(&mut stream).map_err(|e| text(&e))?;
         // The enclave's nonce is for peers that attest themselves.
         Hello::read(&mut stream).map_err(|e| text(&e))?;
-        let collateral = self.collateral()?;
         let chosen = Arc::new(Mutex::new(None));
         let door = Arc::new(Door::new({
             let (inner, chosen) = (self.clone(), chosen.clone());
@@ -242,7 +233,7 @@ impl Inner {
                 *chosen.lock().unwrap_or_else(PoisonError::into_inner) = Some(index);
                 let entry = inner.entries.get(index).ok_or("no such entry")?;
                 let (policy, workload) = (entry.policy.clone(), entry.candidate.clone());
-                Ok(PeerVerifier::new(policy, collateral.clone(), &own, Some(workload)).delivering())
+                Ok(PeerVerifier::new(policy, inner.collateral.clone(), &own, Some(workload)).delivering())
             }
         }));
         let config = delivering_server(door.clone(), &self.key).map_err(|e| text(&e))?;
@@ -272,27 +263,9 @@ impl Inner {
         };
         self.audit.write(&released).map_err(|e| format!("the audit log cannot be written: {e}"))?;
         outcome.released = true;
-        Message::write_bundle(&entry.bundle, &mut channel).map_err(|e| text(&e))?;
-        match Message::read(&mut channel, MAX_REPLY).map_err(|e| text(&e))? {
-            Message::Accepted => {
-                channel.close();
-                Ok(())
-            }
-            Message::Refused(why) => Err(format!("the enclave refuses the bundle: {why}")),
-            other => Err(format!("the enclave answered with {}", other.name())),
-        }
-    }
-
-    fn collateral(&self) -> Result<Vec<u8>, String> {
-        match &self.collateral {
-            Collateral::File(path) => fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
-            Collateral::Simulated => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-                sim::collateral(now, sim::BASE_CPUSVN)
-                    .map(|collateral| collateral.to_json().into_bytes())
-                    .map_err(|e| e.to_string())
-            }
-        }
+        channel.deliver(&entry.presented, &entry.bundle).map_err(|e| text(&e))?;
+        channel.close();
+        Ok(())
     }
 }
 

@@ -2,10 +2,10 @@
 
 #![allow(clippy::too_many_arguments, reason = "the program's ABI")]
 
-#[cfg(feature = "verify")]
-use twine_attest::{Expected, Inputs, Policy, Verdict, judge};
 use twine_attest::{
+    Expected, Inputs, Policy, Verdict,
     claims::{AnyClaims, ProgramClaims, report_data},
+    judge,
     ratls::Evidence,
 };
 use twine_sgx::{REPORT_BODY_SIZE, REPORT_SIZE, Report, report_from_bytes};
@@ -31,15 +31,10 @@ pub(crate) enum Status {
     Invalid = 28,
     /// `EIO`: the host does not serve a quote.
     Host = 29,
-    /// `ENOSYS`: this image does not judge evidence.
-    #[cfg(not(feature = "verify"))]
-    NoSystem = 52,
     /// `ENOTSUP`: there is no time to judge by.
-    #[cfg(feature = "verify")]
     NotSupported = 58,
     /// `ERANGE`: the buffer is too short; the length that it needs was written.
     Range = 68,
-    #[cfg(feature = "verify")]
     /// `ESTALE`: collateral is missing or not valid at this time.
     Stale = 72,
 }
@@ -151,35 +146,6 @@ pub(crate) fn evidence_collect(
     buffer.write(memory, &evidence)
 }
 
-#[cfg(not(feature = "verify"))]
-pub(crate) fn evidence_verify(
-    _: &mut TeeCtx,
-    memory: &mut GuestMemory<'_>,
-    evidence: u32,
-    evidence_len: u32,
-    nonce_at: u32,
-    nonce_len: u32,
-    policy: u32,
-    policy_len: u32,
-    collateral: u32,
-    collateral_len: u32,
-    _: u64,
-    record: u32,
-    buf: u32,
-    buf_len: u32,
-    used: u32,
-) -> Outcome {
-    memory.bytes(record, RECORD_LEN as u32)?;
-    Buffer::new(memory, buf, buf_len, used)?;
-    for (at, len) in
-        [(evidence, evidence_len), (nonce_at, nonce_len), (policy, policy_len), (collateral, collateral_len)]
-    {
-        memory.bytes(at, len)?;
-    }
-    Err(Failure::Status(Status::NoSystem, "this image does not judge evidence".to_owned()))
-}
-
-#[cfg(feature = "verify")]
 pub(crate) fn evidence_verify(
     ctx: &mut TeeCtx,
     memory: &mut GuestMemory<'_>,
@@ -221,7 +187,7 @@ pub(crate) fn evidence_verify(
     };
     let judgement = judge(Inputs {
         quote: &evidence.quote,
-        collateral: collateral.as_deref(),
+        collateral: collateral.as_deref().ok_or("none was given, and the host has none"),
         policy: &policy,
         expected: &Expected { claims: Some(evidence.claims), nonce, ..Expected::default() },
         at,

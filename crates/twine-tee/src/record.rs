@@ -1,6 +1,5 @@
 //! The identity of an enclave as a record in the program's memory.
 
-#[cfg(feature = "verify")]
 use twine_attest::Root;
 use twine_sgx::{AttributesFlags, Report};
 use twine_workload::Digest;
@@ -10,9 +9,7 @@ pub const RECORD_LEN: usize = 224;
 
 const VERSION: u32 = 1;
 const DEBUG: u32 = 1 << 0;
-#[cfg(feature = "verify")]
 const VERIFIED: u32 = 1 << 1;
-#[cfg(feature = "verify")]
 const SIMULATED: u32 = 1 << 2;
 
 /// Little-endian; offsets and meaning are in docs/guest-api.md.
@@ -37,7 +34,6 @@ impl Record {
         record
     }
 
-    #[cfg(feature = "verify")]
     /// The same after verification under `root`.
     pub(crate) fn verified(mut self, root: Root) -> Self {
         let simulated = if root == Root::Simulation { SIMULATED } else { 0 };

@@ -64,7 +64,7 @@ fn the_owner_verifies_a_programs_evidence_too() {
     let collateral = sim::collateral(NOW, sim::BASE_CPUSVN).unwrap().to_json();
     let judgement = judge(Inputs {
         quote: &evidence.quote,
-        collateral: Some(collateral.as_bytes()),
+        collateral: Ok(collateral.as_bytes()),
         policy: &Policy::from_toml(&enclave.policy(), "policy.toml").unwrap(),
         expected: &Expected {
             claims: Some(evidence.claims),

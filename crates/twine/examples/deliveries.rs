@@ -8,14 +8,15 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use twine::exit::{Source, of_end};
 use twine::workload::manifest::{Config, OwnerKey};
 use twine::{Folders, Hidden, Image, Io, Options, Program, Runner, StartPhase, Tee, Ways};
-use twine_attest::Policy;
 use twine_attest::delivery::{Bundle, DeliveryKey, Variable};
-use twine_keys::{Audit, Collateral, Entry, Service};
+use twine_attest::{Policy, sim};
+use twine_keys::{Audit, Entry, Service};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -74,7 +75,6 @@ fn service(program: &Program, pem: &str, runner: &Runner, folder: &Path) -> Resu
         program.candidate().config_id()
     );
     let bundle = Bundle {
-        workload: Some(program.presented().to_vec()),
         module: program.module().map(|module| module.to_vec()).transpose()?,
         env: vec![Variable { name: "TOKEN".to_owned(), value: "secret".to_owned() }],
         ..Bundle::default()
@@ -82,13 +82,14 @@ fn service(program: &Program, pem: &str, runner: &Runner, folder: &Path) -> Resu
     let entry = Entry {
         name: "nothing".to_owned(),
         candidate: program.candidate().clone(),
+        presented: program.presented().to_vec(),
         policy: Policy::from_toml(&policy, "policy.toml")?,
         bundle: bundle.to_bytes(),
         per_minute: None,
     };
     let audit = Audit::open(&folder.join("audit.jsonl"))?;
     let limits = (4, Duration::from_secs(10), u32::MAX);
-    Ok(Service::new(vec![entry], DeliveryKey::from_pem(pem)?, Collateral::Simulated, audit, limits))
+    Ok(Service::new(vec![entry], DeliveryKey::from_pem(pem)?, Arc::new(sim::Simulated), audit, limits))
 }
 
 fn deliveries(runner: &Runner, program: &Program, address: &str, count: usize) -> Result<()> {

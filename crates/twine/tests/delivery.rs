@@ -238,13 +238,55 @@ fn a_host_that_delivers_itself_is_refused() {
     };
     refused(|_| (), &imposter.user, "names another deliverer");
     refused(|bundle| bundle.module = Some(b"\0asm\x01\0\0\0".to_vec()), &owner.user, "bundle.module");
-    refused(|bundle| bundle.workload = None, &owner.user, "bundle.workload");
     refused(|bundle| bundle.env.clear(), &owner.user, "env.API_TOKEN");
     refused(|bundle| drop(bundle.files.pop()), &owner.user, "files./in/input.csv");
     let deployed = owner.deploy(&waiting.address);
     assert_eq!(deployed.code, Some(7), "{}", deployed.stderr);
     let ended = waiting.end();
     assert!(ended.stderr.contains("names another deliverer"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_stranger_cannot_make_the_enclave_read_more_than_a_workload() {
+    use twine_attest::delivery::{MAX_BUNDLE, MAX_REPLY, MAX_WORKLOAD, Message};
+    let (owner, host, stranger) = (Owner::new(), User::new(), Owner::new());
+    // An enclave that knows a number only, by which nobody is a deliverer yet.
+    let waiting = Waiting::start(&host, &["--configid", &owner.configid]);
+    let says = |key: &User, kind: u8, length: u64, payload: &[u8]| {
+        let (mut channel, _) = connect(&waiting.address, &owner, key);
+        channel.write_all(&[&[kind][..], &length.to_le_bytes(), payload].concat()).unwrap();
+        channel.flush().unwrap();
+        // The answer comes although what was announced never does.
+        match Message::read(&mut channel, MAX_REPLY).unwrap() {
+            Message::Refused(why) => why,
+            other => other.name().to_owned(),
+        }
+    };
+    let presented = |owner: &Owner| {
+        let manifest = owner.user.home.path().join("twine.toml");
+        let config = twine::workload::manifest::Config::read(&manifest).unwrap();
+        twine::Program::from_config(&config).unwrap().presented().to_vec()
+    };
+    let (right, wrong) = (presented(&owner), presented(&stranger));
+    for (kind, length, reason) in [
+        (1, MAX_BUNDLE, "at most 16777216 are taken"),
+        (7, MAX_WORKLOAD + 1, "at most 16777216 are taken"),
+        (7, u64::MAX, "at most 16777216 are taken"),
+        (1, 0, "a message of kind bundle came instead of the workload"),
+        (7, 0, "workload: "),
+    ] {
+        let said = says(&stranger.user, kind, length, &[]);
+        assert!(said.contains(reason), "{kind} {length}: {said}");
+    }
+    let said = says(&stranger.user, 7, wrong.len() as u64, &wrong);
+    assert!(said.contains("workload: ") && said.contains("CONFIGID"), "{said}");
+    // Who knows the workload, and is not named by it, sends no bundle.
+    let said = says(&stranger.user, 7, right.len() as u64, &right);
+    assert!(said.contains("names another deliverer"), "{said}");
+    assert_eq!(says(&owner.user, 7, right.len() as u64, &right), "accepted");
+    let deployed = owner.deploy(&waiting.address);
+    assert_eq!((deployed.code, deployed.stdout), (Some(7), result()), "{}", deployed.stderr);
+    waiting.end();
 }
 
 #[test]
@@ -458,23 +500,18 @@ fn deliver_part(
     number: usize,
     change: fn(&mut twine_attest::delivery::Bundle),
 ) -> String {
-    use twine_attest::delivery::{Bundle, MAX_REPLY, Message, Secrets};
+    use twine_attest::delivery::{Bundle, ChannelError, Secrets};
     let folder = owner.user.home.path();
     let config = twine::workload::manifest::Config::read(&folder.join("twine.toml")).unwrap();
     let program = twine::Program::from_config(&config).unwrap();
     let secrets = Secrets::read(&folder.join("secrets.toml")).unwrap();
     let secrets = secrets.bundle(&program.workload().deliverers()[number], folder).unwrap();
-    let mut bundle = Bundle {
-        workload: Some(program.presented().to_vec()),
-        module: program.module().map(|module| module.to_vec().unwrap()),
-        ..secrets
-    };
+    let mut bundle = Bundle { module: program.module().map(|module| module.to_vec().unwrap()), ..secrets };
     change(&mut bundle);
     let (mut channel, _) = connect(address, owner, key);
-    Message::Bundle(bundle.to_bytes()).write(&mut channel).unwrap();
-    match Message::read(&mut channel, MAX_REPLY).unwrap() {
-        Message::Refused(why) => why,
-        other => other.name().to_owned(),
+    match channel.deliver(program.presented(), &bundle.to_bytes()) {
+        Err(ChannelError::Refused(why)) => why,
+        other => format!("{other:?}"),
     }
 }
 

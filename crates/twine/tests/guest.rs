@@ -2,14 +2,13 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Output, Stdio};
 
 use common::{User, program};
 use serde_json::Value;
 
 const ACCES: u32 = 2;
-const NOSYS: u32 = 52;
 const STALE: u32 = 72;
 
 /// What the test program answered.
@@ -84,9 +83,6 @@ fn a_program_attests_itself_to_its_owner() {
     let verify = ["verify", "evidence", "--policy", "policy.toml"];
     let accepted = user.ok(&[&verify[..], &["--nonce", "6e31", "--allow-simulation"]].concat());
     assert!(accepted.contains("program says             result: 42\n"), "{accepted}");
-    // This image does not judge evidence; it reads it.
-    let unjudged = call(&user, &[], b'v', 0, &[&evidence, b"n1", policy(&measured).as_bytes(), b""]);
-    assert_eq!(unjudged.errno, NOSYS, "{}", unjudged.message());
     let parsed = call(&user, &["--env", "ROLE=peer"], b'p', 0, &[&evidence]);
     assert_eq!(hex::encode(&parsed.record[96..160]), measured["workload"]["configid"]);
     assert_eq!(parsed.record[4], 0, "not verified");
@@ -94,7 +90,6 @@ fn a_program_attests_itself_to_its_owner() {
 }
 
 #[test]
-#[ignore = "the image does not link the verifier: its cost is not measured yet"]
 fn a_peer_is_judged_inside() {
     let user = User::new();
     let measured = measured(&user, &[]);
@@ -222,6 +217,115 @@ fn an_owners_upgrade_of_the_workload_opens_it_and_a_downgrade_does_not() {
     assert_eq!(opens(&user, &["-c", "other.toml"], &one), [false, false], "another of the owner's workloads");
     let two = seal(&user, &["-c", "two.toml"]);
     assert_eq!(opens(&user, &["-c", "one.toml"], &two), [false, false], "a downgrade");
+}
+
+/// Two workloads of one owner, each of which measures the policy that names the other.
+struct Pair {
+    user: User,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let user = User::new();
+        let shown = user.ok(&["key", "create", "--kind", "owner", "owner.pem"]);
+        let owner = shown.lines().find_map(|line| line.strip_prefix("owner       ")).unwrap();
+        let measured = measured(&user, &[]);
+        for (name, peer) in [("one", "two"), ("two", "one"), ("three", "one")] {
+            let policy = format!(
+                "version = 1\n[[enclave.image]]\nmrenclave = {}\nmrsigner = {}\n[[workload.owner]]\nkey = \"{owner}\"\n\
+                 name = \"{peer}\"\nmin_version = 1\n[evidence]\ninsecure_simulation = true\n",
+                measured["mrenclave"], measured["mrsigner"]
+            );
+            let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/mutual.wat");
+            let file = format!("{name}.toml");
+            user.file(
+                &file,
+                format!(
+                    "version = 1\n[workload]\nargs = [\"mutual\", {policy:?}]\n[workload.identity]\nowner = \"{owner}\"\n\
+                     name = \"{name}\"\nversion = 1\n[host]\nmodule = {example:?}\nsignature = \"{file}.signature\"\n",
+                ),
+            );
+            user.ok(&["key", "sign", "--key", "owner.pem", "--out", &format!("{file}.signature"), &file]);
+        }
+        Self { user }
+    }
+
+    /// Connects two runs by the host's wires; `meddle` sees each message (the sender's number, nonce or evidence) before it
+    /// arrives. Exit codes and what each says.
+    fn meet(
+        &self,
+        names: [&str; 2],
+        meddle: impl Fn(usize, &mut Vec<u8>) + Send + Sync,
+    ) -> [(Option<i32>, String); 2] {
+        let mut children = names.map(|name| {
+            let mut command = self.user.twine();
+            command.args(["run", "--tee", "sim", "--manifest", &format!("{name}.toml")]);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        });
+        let mut outputs = children.each_mut().map(|child| child.stdout.take().unwrap());
+        let mut inputs = children.each_mut().map(|child| child.stdin.take().unwrap());
+        inputs.reverse();
+        std::thread::scope(|scope| {
+            for (sender, (from, to)) in outputs.iter_mut().zip(inputs).enumerate() {
+                let meddle = &meddle;
+                scope.spawn(move || relay(from, to, |message| meddle(sender, message)));
+            }
+        });
+        children.map(|child| {
+            let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+            (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+        })
+    }
+}
+
+/// A nonce, and evidence with its length before it. Whoever hangs up early has its reason.
+fn relay(
+    from: &mut std::process::ChildStdout,
+    mut to: std::process::ChildStdin,
+    meddle: impl Fn(&mut Vec<u8>),
+) {
+    let mut nonce = vec![0; 32];
+    let mut length = [0; 4];
+    if from.read_exact(&mut nonce).is_err() {
+        return;
+    }
+    meddle(&mut nonce);
+    if to.write_all(&nonce).is_err() || from.read_exact(&mut length).is_err() {
+        return;
+    }
+    let mut evidence = vec![0; u32::from_le_bytes(length) as usize];
+    if from.read_exact(&mut evidence).is_ok() {
+        meddle(&mut evidence);
+        let _ = to.write_all(&[&(evidence.len() as u32).to_le_bytes()[..], &evidence].concat());
+    }
+}
+
+#[test]
+fn two_enclaves_judge_each_other() {
+    let pair = Pair::new();
+    let said = std::sync::Mutex::new(Vec::new());
+    let keep = |sender: usize, message: &mut Vec<u8>| {
+        if sender == 0 && message.len() > 32 {
+            said.lock().unwrap().clone_from(message);
+        }
+    };
+    for (code, says) in pair.meet(["one", "two"], keep) {
+        assert!(code == Some(0) && says.contains("I hold the other half"), "{code:?} {says}");
+    }
+    // What one has said before, said again to another run of its peer: that run asks with another nonce.
+    let old = said.lock().unwrap().clone();
+    let replay = |sender: usize, message: &mut Vec<u8>| {
+        if sender == 0 && message.len() > 32 {
+            message.clone_from(&old);
+        }
+    };
+    let [(one, _), (two, says)] = pair.meet(["one", "two"], replay);
+    assert_eq!(one, Some(0));
+    assert!(two == Some(ACCES as i32) && says.contains("evidence.nonce"), "{two:?} {says}");
+    // A third workload of the same owner's is not the one that the policy names; it finds its own peer.
+    let [(one, says), (three, _)] = pair.meet(["one", "three"], |_, _| {});
+    assert!(one == Some(ACCES as i32) && says.contains("workload.identity"), "{one:?} {says}");
+    assert_eq!(three, Some(0));
 }
 
 /// The example, as its comment says to use it.

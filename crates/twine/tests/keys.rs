@@ -137,7 +137,18 @@ fn mistakes_in_the_configuration_name_the_field() {
         Ended::of(command.args(["keys", "serve", "--check", "--config", "keys.toml"]))
             .fails(code, &[expected]);
     };
+    // Without simulation, collateral must come from somewhere.
+    check(config("", ""), 78, "collateral");
+    let config = |entry: &str, limits: &str| {
+        config(entry, limits).replace("version = 1\n", "version = 1\npccs = \"https://pccs.example.org\"\n")
+    };
     check(config("", ""), 0, "");
+    check(config("", "").replace("https://", ""), 78, "write a URL like");
+    check(config("", "").replace("pccs =", "pcs ="), 78, "unknown key `pcs`; did you mean `pccs`?");
+    check(config("", "").replace("pccs =", "collateral = \"none.json\"\npccs ="), 78, "pccs: ");
+    check(config("", "").replace("pccs =", "collateral ="), 66, "https://pccs.example.org");
+    check(config("", "").replace("pccs =", "pccs_ca ="), 78, "pccs_ca");
+    check(config("", "").replace("pccs =", "pccs_ca = \"owner.pem\"\npccs ="), 78, "owner.pem");
     check(config("", "conections = 3"), 78, "unknown key `conections`; did you mean `connections`?");
     check(config("", "connections = 0"), 78, "limits.connections");
     check(config("", "timeout = \"soon\""), 78, "limits.timeout");
@@ -147,10 +158,6 @@ fn mistakes_in_the_configuration_name_the_field() {
     check(config("", "").replace("secrets = \"secrets.toml\"\n", ""), 78, "env.API_TOKEN");
     let twice = config("", "") + &config("", "")[config("", "").find("[[workload]]").unwrap()..];
     check(twice, 78, "workload.1.name");
-    // Without simulation, collateral must come from somewhere.
-    owner.user.file("keys.toml", config("", ""));
-    let mut command = owner.user.twine();
-    Ended::of(command.args(["keys", "serve", "--config", "keys.toml"])).fails(78, &["collateral"]);
     owner.user.ok(&["key", "create", "--kind", "owner", "other.pem"]);
     check(config("", "").replace("owner.pem", "other.pem"), 78, "workload.delivery.key");
 }

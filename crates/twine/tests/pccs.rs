@@ -1,6 +1,9 @@
-//! `twine verify --pccs`: a service on loopback that answers as Intel's does, and services that do not.
+//! Collateral from a service on loopback that answers as Intel's does, and from services that do not: `twine verify`, `twine deploy`
+//! and `twine keys serve`.
 
 mod common;
+#[path = "common/delivery.rs"]
+mod parties;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,8 +12,11 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use common::User;
 use common::evidence::{AT_SECONDS, VERIFY, folder, twine};
+use parties::{Owner, Waiting, result};
 use serde_json::{Value, json};
 use twine_attest::sim;
 
@@ -23,7 +29,12 @@ struct Answer(u16, Vec<(&'static str, String)>, Vec<u8>);
 
 /// What a cache of the simulated platform's collateral answers, by path.
 fn answers() -> BTreeMap<String, Answer> {
-    let collateral = sim::collateral(AT_SECONDS, sim::BASE_CPUSVN).unwrap().to_json();
+    answers_at(AT_SECONDS)
+}
+
+/// The same, issued at this time.
+fn answers_at(at: u64) -> BTreeMap<String, Answer> {
+    let collateral = sim::collateral(at, sim::BASE_CPUSVN).unwrap().to_json();
     let collateral: Value = serde_json::from_str(&collateral).unwrap();
     let text = |name: &str| collateral[name].as_str().unwrap().to_owned();
     let bytes = |name: &str| -> Vec<u8> {
@@ -64,24 +75,27 @@ fn answers() -> BTreeMap<String, Answer> {
     ])
 }
 
-/// A service on loopback: its URL, and the paths that were asked for.
+/// A service on loopback: its URL, the paths that were asked for, and what it answers from now on.
 struct Service {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<BTreeMap<String, Answer>>>,
 }
 
 fn serve(answers: BTreeMap<String, Answer>) -> Service {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let record = asked.clone();
+    let answers = Arc::new(Mutex::new(answers));
+    let (record, current) = (asked.clone(), answers.clone());
     thread::spawn(move || {
         for stream in listener.incoming() {
+            let answers = current.lock().unwrap().clone();
             // A client that goes away is the test's business.
             let _ = answer(stream.unwrap(), &answers, &record);
         }
     });
-    Service { url, asked }
+    Service { url, asked, answers }
 }
 
 fn answer(
@@ -166,7 +180,7 @@ fn services_that_fail_leave_no_collateral() {
     let fails = |answers: BTreeMap<String, Answer>, reason: &str| {
         let (code, stdout, stderr) = verify(folder.path(), &serve(answers).url, "");
         assert!(code == 3 && stdout.contains("FAIL collateral.present"), "{code} {stdout}{stderr}");
-        assert!(stderr.contains("twine: no collateral: ") && stderr.contains(reason), "{stderr}");
+        assert!(stdout.contains(reason), "{stdout}{stderr}");
     };
     let with = |path: &str, answer: Answer| {
         let mut answers = answers();
@@ -186,8 +200,68 @@ fn services_that_fail_leave_no_collateral() {
     fails(with(FMSPC, endless), "limit");
     // Nobody listens.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, _, stderr) = verify(folder.path(), &format!("http://{free}"), "");
-    assert!(code == 3 && stderr.contains(&free.to_string()), "{stderr}");
+    let (code, stdout, _) = verify(folder.path(), &format!("http://{free}"), "");
+    assert!(code == 3 && stdout.contains(&free.to_string()), "{stdout}");
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn an_owner_delivers_with_what_the_service_says() {
+    let (owner, host) = (Owner::new(), User::new());
+    let service = serve(BTreeMap::new());
+    let waiting = Waiting::start(&host, &["--configid", &owner.configid]);
+    let deploy = || owner.deploy_with(&waiting.address, &["--pccs", &service.url]);
+    deploy().fails(78, &["FAIL collateral.present", "the service does not know this platform"]);
+    *service.answers.lock().unwrap() = answers_at(now() - 90 * 24 * 60 * 60);
+    deploy().fails(78, &["FAIL collateral.valid", "fetch fresh collateral"]);
+    *service.answers.lock().unwrap() = answers_at(now());
+    let deployed = deploy();
+    assert_eq!((deployed.code, deployed.stdout), (Some(7), result()), "{}", deployed.stderr);
+    waiting.end();
+}
+
+#[test]
+fn a_key_service_asks_once_and_again_when_it_has_expired() {
+    let (mut owner, host) = (Owner::new(), User::new());
+    owner.give_to_host();
+    let policy = fs::read_to_string(owner.user.home.path().join("policy.toml")).unwrap();
+    owner.user.file("policy.toml", format!("{policy}[evidence]\ninsecure_simulation = true\n"));
+    let service = serve(BTreeMap::new());
+    owner.user.file(
+        "keys.toml",
+        format!(
+            "version = 1\nlisten = \"127.0.0.1:0\"\nkey = \"owner.pem\"\naudit = \"audit.jsonl\"\npccs = \"{}\"\n\
+             [[workload]]\nname = \"scoring\"\nmanifest = \"twine.toml\"\npolicy = \"policy.toml\"\n\
+             secrets = \"secrets.toml\"\n",
+            service.url
+        ),
+    );
+    let serving = Waiting::spawn(&owner.user, &["keys", "serve", "--config", "keys.toml"], "releasing keys");
+    let run = || host.run(&["--key-service", &serving.address, "--configid", &owner.configid]);
+    let delivered = |asked: usize| {
+        let ran = run();
+        assert_eq!((ran.code, ran.stdout), (Some(7), result()), "{}", ran.stderr);
+        assert_eq!(service.asked.lock().unwrap().len(), asked);
+    };
+    let answers = |answers| *service.answers.lock().unwrap() = answers;
+    run().fails(77, &["nothing was delivered"]);
+    answers(answers_at(now() - 90 * 24 * 60 * 60));
+    run().fails(77, &["nothing was delivered"]);
+    service.asked.lock().unwrap().clear();
+    answers(answers_at(now()));
+    delivered(4);
+    delivered(4);
+    // What it has is good for a day; nobody needs the service until then.
+    answers(BTreeMap::new());
+    delivered(4);
+    serving.interrupt();
+    let log = fs::read_to_string(owner.user.home.path().join("audit.jsonl")).unwrap();
+    let refused: Vec<&str> = log.lines().filter(|line| line.contains("\"refused\"")).collect();
+    assert!(refused[0].contains("the service does not know this platform"), "{}", refused[0]);
+    assert!(refused[1].contains("collateral.valid"), "{}", refused[1]);
 }
 
 #[test]

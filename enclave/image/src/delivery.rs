@@ -1,8 +1,8 @@
 //! Delivery: evidence out, code and secrets in, over TLS that ends here (docs/attestation.md, "Delivery").
 //!
-//! Whoever comes gets evidence, which is no secret, and must prove to hold an Ed25519 key. A bundle counts only if the
-//! workload that CONFIGID names says that this key delivers, and what; so a host that delivers something of its own is
-//! refused, and so is a stranger. Deliverers come one after another, each over its own connection. A refused peer is told
+//! Whoever comes gets evidence, which is no secret, and must prove to hold an Ed25519 key. The workload comes first: it must
+//! be the one that CONFIGID names, and say that this key delivers, and what; only then is a bundle read. So a host that
+//! delivers something of its own is refused, and a stranger cannot make the enclave read more than a workload. Deliverers come one after another, each over its own connection. A refused peer is told
 //! why and sent away; where the host accepts connections, the enclave goes on waiting.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_abi::calls::{Outcome as Code, StartPhase};
 use twine_attest::claims::report_data;
 use twine_attest::delivery::{
-    Bundle, Channel, ChannelError, Ended, MAX_BUNDLE, Message, attested_client, attested_server,
+    Bundle, Channel, Ended, MAX_BUNDLE, MAX_WORKLOAD, Message, attested_client, attested_server,
 };
 use twine_attest::ratls::{Hello, SessionKey};
 use twine_enclave::{clock, identity};
@@ -77,17 +77,7 @@ impl State {
     fn attempt(&mut self, peer: &Peer) -> Result<(), String> {
         let mut channel = self.attest(peer)?;
         phase(StartPhase::Attested);
-        let key = channel.peer_key();
-        // Where the workload is known, a stranger's bundle is not even read.
-        let known = self.accepted.as_ref().map(|known| who(known, key)).transpose();
-        let bundle = match known.map(|_| Message::read(&mut channel, MAX_BUNDLE)) {
-            Ok(Ok(Message::Bundle(bytes))) => self.check(&bytes, key, peer.role()),
-            Ok(Ok(other)) => Err(format!("a message of kind {} came instead of a bundle", other.name())),
-            Ok(Err(ChannelError::Message(malformed))) => Err(malformed.to_string()),
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(why) => Err(why),
-        };
-        let (accepted, deliverer, bundle) = bundle.inspect_err(|why| {
+        let (accepted, deliverer, bundle) = self.take(&mut channel, peer.role()).inspect_err(|why| {
             // Who delivered may be gone; there is nobody else to tell.
             let _ = Message::Refused(why.clone()).write(&mut channel);
         })?;
@@ -126,28 +116,46 @@ impl State {
         .map_err(|e| text(&e))
     }
 
-    /// Believes a bundle, or says why not.
-    fn check(
-        &self,
-        bytes: &[u8],
-        key: Option<[u8; 32]>,
-        role: Role,
-    ) -> Result<(Accepted, Deliverer, Bundle), String> {
-        let bundle = Bundle::from_bytes(bytes).map_err(|error| error.to_string())?;
-        let accepted = match (&bundle.workload, &self.accepted) {
-            // Both would be the one that CONFIGID names.
-            (None, Some(known)) => known.clone(),
-            (Some(presented), _) => {
-                let report = identity::own_report();
-                Candidate::parse(presented)
-                    .and_then(|candidate| candidate.accept(&report.configid, report.configsvn))
-                    .map_err(|error| format!("bundle.workload: {error}"))?
-            }
-            (None, None) => {
-                return Err("bundle.workload: it is missing, and nobody else has given the workload".into());
-            }
+    /// Workload, deliverer and bundle, each believed or refused before more is read.
+    fn take(&self, channel: &mut Channel<Peer>, role: Role) -> Result<(Accepted, Deliverer, Bundle), String> {
+        let key = channel.peer_key();
+        if let Some(known) = &self.accepted {
+            self.admit(known, key, role)?;
+        }
+        let accepted = match read(channel, MAX_WORKLOAD)? {
+            Message::Workload(presented) => self.workload(&presented)?,
+            other => return Err(format!("a message of kind {} came instead of the workload", other.name())),
         };
-        let deliverer = who(&accepted, key)?.clone();
+        let deliverer = self.admit(&accepted, key, role)?;
+        Message::Accepted.write(channel).map_err(|error| error.to_string())?;
+        let bundle = match read(channel, MAX_BUNDLE)? {
+            Message::Bundle(bytes) => Bundle::from_bytes(&bytes).map_err(|error| error.to_string())?,
+            other => return Err(format!("a message of kind {} came instead of a bundle", other.name())),
+        };
+        bundle.check(&deliverer).map_err(|error| error.to_string())?;
+        if let Some(module) = &bundle.module {
+            accepted.check_module(module).map_err(|error| format!("bundle.module: {error}"))?;
+        }
+        Ok((accepted, deliverer, bundle))
+    }
+
+    /// The workload that CONFIGID names; under an owner's identity the one that the others have delivered to.
+    fn workload(&self, presented: &[u8]) -> Result<Accepted, String> {
+        let report = identity::own_report();
+        let accepted = Candidate::parse(presented)
+            .and_then(|candidate| candidate.accept(&report.configid, report.configsvn))
+            .map_err(|error| format!("workload: {error}"))?;
+        if self.accepted.as_ref().is_some_and(|known| known.digest() != accepted.digest()) {
+            return Err("workload: it is another one than this run's".to_owned());
+        }
+        Ok(accepted)
+    }
+
+    /// Who delivers with `key`, if it is their turn.
+    fn admit(&self, accepted: &Accepted, key: Option<[u8; 32]>, role: Role) -> Result<Deliverer, String> {
+        let deliverer = key
+            .and_then(|key| accepted.workload().deliverer(&key))
+            .ok_or("the workload names another deliverer (workload.delivery.key)")?;
         let name = &deliverer.name;
         if self.done.contains(name) {
             return Err(format!("{name} has delivered already"));
@@ -157,18 +165,12 @@ impl State {
                 "the program's output is for {name}, who gets it only by connecting: start with --await-owner"
             ));
         }
-        bundle.check(&deliverer).map_err(|error| error.to_string())?;
-        if let Some(module) = &bundle.module {
-            accepted.check_module(module).map_err(|error| format!("bundle.module: {error}"))?;
-        }
-        Ok((accepted, deliverer, bundle))
+        Ok(deliverer.clone())
     }
 }
 
-/// Whom the workload calls the holder of `key`.
-fn who(accepted: &Accepted, key: Option<[u8; 32]>) -> Result<&Deliverer, String> {
-    let deliverer = key.and_then(|key| accepted.workload().deliverer(&key));
-    deliverer.ok_or_else(|| "the workload names another deliverer (workload.delivery.key)".to_owned())
+fn read(channel: &mut Channel<Peer>, limit: u64) -> Result<Message, String> {
+    Message::read(channel, limit).map_err(|error| error.to_string())
 }
 
 /// A deliverer who waits for the result.

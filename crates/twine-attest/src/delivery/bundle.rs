@@ -11,20 +11,17 @@ const VERSION: u64 = 1;
 #[derive(Clone, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 #[cbor(map)]
 pub struct Bundle {
-    /// The workload's canonical bytes and, under an `owner` identity, the signature; none if the host has them.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub workload: Option<Vec<u8>>,
     /// The module; none if the host has it.
-    #[cbor(n(1), with = "minicbor::bytes")]
+    #[cbor(n(0), with = "minicbor::bytes")]
     pub module: Option<Vec<u8>>,
     /// Values of the environment variables that are delivered, sorted by name.
-    #[n(2)]
+    #[n(1)]
     pub env: Vec<Variable>,
     /// Contents of the files that are delivered, sorted by path.
-    #[n(3)]
+    #[n(2)]
     pub files: Vec<File>,
     /// Keys of the volumes that are this deliverer's, sorted by name.
-    #[n(4)]
+    #[n(3)]
     pub keys: Vec<VolumeKey>,
 }
 

@@ -7,7 +7,7 @@ use rustls::{
     ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, Stream, pki_types::ServerName,
 };
 
-use super::key;
+use super::{MAX_REPLY, Message, key};
 use crate::Malformed;
 
 /// Why a delivery does not go on.
@@ -26,6 +26,12 @@ pub enum ChannelError {
     /// A message that is none.
     #[error(transparent)]
     Message(#[from] Malformed),
+    /// The enclave does not take what is delivered.
+    #[error("the enclave refuses the delivery: {0}")]
+    Refused(String),
+    /// A message that has no place here.
+    #[error("the peer answered with a message of kind {0}")]
+    Unexpected(&'static str),
 }
 
 impl From<io::Error> for ChannelError {
@@ -79,6 +85,22 @@ impl<S: Read + Write> Channel<S> {
     /// The certificate that the peer has shown: evidence of whose key it is is in it.
     pub fn peer_certificate(&self) -> Option<Vec<u8>> {
         self.tls.peer_certificates().and_then(|chain| chain.first()).map(|der| der.to_vec())
+    }
+
+    /// Delivers: the workload, by which the enclave knows whom to believe, and then the bundle.
+    pub fn deliver(&mut self, workload: &[u8], bundle: &[u8]) -> Result<(), ChannelError> {
+        Message::write_workload(workload, self)?;
+        self.accepted()?;
+        Message::write_bundle(bundle, self)?;
+        self.accepted()
+    }
+
+    fn accepted(&mut self) -> Result<(), ChannelError> {
+        match Message::read(self, MAX_REPLY)? {
+            Message::Accepted => Ok(()),
+            Message::Refused(why) => Err(ChannelError::Refused(why)),
+            other => Err(ChannelError::Unexpected(other.name())),
+        }
     }
 
     /// Says that nothing more comes.

@@ -6,18 +6,26 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error as TlsError,
     ServerConfig, SignatureScheme,
     client::{
-        Resumption,
+        AlwaysResolvesClientRawPublicKeys, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime},
-    server::danger::{ClientCertVerified, ClientCertVerifier},
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, ring::sign::any_eddsa_type,
+        verify_tls13_signature_with_raw_key,
+    },
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime},
+    server::{
+        AlwaysResolvesServerRawPublicKeys,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::CertifiedKey,
     version::TLS13,
 };
+use twine_workload::manifest::{KeyError, OwnerKey};
 
 use crate::{
-    provider::provider,
-    ratls::{Attested, RatlsError},
+    provider::{provider, tls13_only},
+    ratls::{Attested, PeerVerifier, RatlsError},
 };
 
 /// Protocol name for ALPN (RFC 7301).
@@ -70,11 +78,13 @@ fn tls(error: TlsError) -> RatlsError {
 
 /// Takes every Ed25519 key that signs the handshake: whose key counts is in the workload.
 #[derive(Debug)]
-struct AnyKey(CryptoProvider);
+struct AnyKey {
+    provider: CryptoProvider,
+}
 
 impl AnyKey {
     fn new() -> Self {
-        Self(provider())
+        Self { provider: provider() }
     }
 
     fn check(key: &CertificateDer<'_>) -> Result<(), TlsError> {
@@ -82,37 +92,15 @@ impl AnyKey {
     }
 }
 
-/// What both of rustls's traits ask for in the same words.
-macro_rules! raw_keys_only {
-    () => {
-        fn verify_tls12_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, TlsError> {
-            Err(TlsError::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered))
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            message: &[u8],
-            key: &CertificateDer<'_>,
-            signature: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, TlsError> {
-            let key = SubjectPublicKeyInfoDer::from(key.as_ref());
-            let algorithms = &self.0.signature_verification_algorithms;
-            rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            vec![SignatureScheme::ED25519]
-        }
-
-        fn requires_raw_public_keys(&self) -> bool {
-            true
-        }
-    };
+/// [`rustls::crypto::verify_tls13_signature`] for a key without a certificate.
+fn verify_raw(
+    message: &[u8],
+    key: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, TlsError> {
+    let key = SubjectPublicKeyInfoDer::from(key.as_ref());
+    verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
 }
 
 impl ServerCertVerifier for AnyKey {
@@ -127,7 +115,11 @@ impl ServerCertVerifier for AnyKey {
         Self::check(end_entity).map(|()| ServerCertVerified::assertion())
     }
 
-    raw_keys_only!();
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+
+    tls13_only!(verify_raw, ED25519);
 }
 
 impl ClientCertVerifier for AnyKey {
@@ -144,68 +136,56 @@ impl ClientCertVerifier for AnyKey {
         Self::check(end_entity).map(|()| ClientCertVerified::assertion())
     }
 
-    raw_keys_only!();
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+
+    tls13_only!(verify_raw, ED25519);
 }
 
-#[cfg(feature = "verify")]
-pub use delivering::{DeliveryKey, delivering_client, delivering_server};
+/// The key that a workload names as its deliverer's: Ed25519 in PKCS #8, as `twine key create` makes it.
+pub struct DeliveryKey {
+    certified: Arc<CertifiedKey>,
+    public: [u8; 32],
+}
 
-#[cfg(feature = "verify")]
-mod delivering {
-    use rustls::crypto::ring::sign::any_eddsa_type;
-    use rustls::{
-        client::AlwaysResolvesClientRawPublicKeys, pki_types::PrivatePkcs8KeyDer,
-        server::AlwaysResolvesServerRawPublicKeys, sign::CertifiedKey,
-    };
-    use twine_workload::manifest::{KeyError, OwnerKey};
-
-    use super::*;
-    use crate::ratls::PeerVerifier;
-
-    /// The key that a workload names as its deliverer's: Ed25519 in PKCS #8, as `twine key create` makes it.
-    pub struct DeliveryKey {
-        certified: Arc<CertifiedKey>,
-        public: [u8; 32],
+impl DeliveryKey {
+    /// From PEM.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let public = OwnerKey::from_pem(text)?.public_key();
+        let der = pem::parse(text).map_err(|_| KeyError::Pem)?.into_contents();
+        let key = any_eddsa_type(&PrivatePkcs8KeyDer::from(der));
+        let spki = CertificateDer::from([&ED25519[..], &public].concat());
+        let certified = Arc::new(CertifiedKey::new(vec![spki], key.map_err(|_| KeyError::Key)?));
+        Ok(Self { certified, public })
     }
 
-    impl DeliveryKey {
-        /// From PEM.
-        pub fn from_pem(text: &str) -> Result<Self, KeyError> {
-            let public = OwnerKey::from_pem(text)?.public_key();
-            let der = pem::parse(text).map_err(|_| KeyError::Pem)?.into_contents();
-            let key = any_eddsa_type(&PrivatePkcs8KeyDer::from(der));
-            let spki = CertificateDer::from([&ED25519[..], &public].concat());
-            let certified = Arc::new(CertifiedKey::new(vec![spki], key.map_err(|_| KeyError::Key)?));
-            Ok(Self { certified, public })
-        }
-
-        /// The public half, as `workload.delivery.key` takes it in hex.
-        pub fn public_key(&self) -> [u8; 32] {
-            self.public
-        }
+    /// The public half, as `workload.delivery.key` takes it in hex.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.public
     }
+}
 
-    /// The owner who connects to a waiting enclave.
-    pub fn delivering_client(peer: Arc<PeerVerifier>, key: &DeliveryKey) -> Result<ClientConfig, RatlsError> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
-            .with_protocol_versions(&[&TLS13])
-            .map_err(tls)?
-            .dangerous()
-            .with_custom_certificate_verifier(peer);
-        let resolver = AlwaysResolvesClientRawPublicKeys::new(key.certified.clone());
-        Ok(client(builder.with_client_cert_resolver(Arc::new(resolver))))
-    }
+/// The owner who connects to a waiting enclave.
+pub fn delivering_client(peer: Arc<PeerVerifier>, key: &DeliveryKey) -> Result<ClientConfig, RatlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(peer);
+    let resolver = AlwaysResolvesClientRawPublicKeys::new(key.certified.clone());
+    Ok(client(builder.with_client_cert_resolver(Arc::new(resolver))))
+}
 
-    /// The key service that enclaves connect to.
-    pub fn delivering_server(
-        peer: Arc<dyn ClientCertVerifier>,
-        key: &DeliveryKey,
-    ) -> Result<ServerConfig, RatlsError> {
-        let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
-            .with_protocol_versions(&[&TLS13])
-            .map_err(tls)?
-            .with_client_cert_verifier(peer);
-        let resolver = AlwaysResolvesServerRawPublicKeys::new(key.certified.clone());
-        Ok(server(builder.with_cert_resolver(Arc::new(resolver))))
-    }
+/// The key service that enclaves connect to.
+pub fn delivering_server(
+    peer: Arc<dyn ClientCertVerifier>,
+    key: &DeliveryKey,
+) -> Result<ServerConfig, RatlsError> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(tls)?
+        .with_client_cert_verifier(peer);
+    let resolver = AlwaysResolvesServerRawPublicKeys::new(key.certified.clone());
+    Ok(server(builder.with_cert_resolver(Arc::new(resolver))))
 }

@@ -7,6 +7,8 @@ use minicbor::{Decode, Encode};
 use super::ChannelError;
 use crate::Malformed;
 
+/// Most bytes of a workload with its signature: all that is read of whoever has not proven to be a deliverer.
+pub const MAX_WORKLOAD: u64 = 16 << 20;
 /// Most bytes of a bundle: the largest module and as much again for the rest.
 pub const MAX_BUNDLE: u64 = 2 << 30;
 /// Most bytes of every other message.
@@ -15,11 +17,13 @@ pub const MAX_REPLY: u64 = 1 << 20;
 /// One message.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Message {
-    /// To the enclave, first and once: [`super::Bundle`].
+    /// To the enclave, first: the workload's canonical bytes and, under an `owner` identity, the signature.
+    Workload(Vec<u8>),
+    /// To the enclave, once the workload was accepted: [`super::Bundle`].
     Bundle(Vec<u8>),
-    /// From the enclave: it has what it needs, the program starts.
+    /// From the enclave: it takes the workload, then the bundle.
     Accepted,
-    /// From the enclave, last: it does not take the bundle, and why.
+    /// From the enclave, last: it does not take the one or the other, and why.
     Refused(String),
     /// From the enclave: what the program wrote to standard output.
     Stdout(Vec<u8>),
@@ -56,7 +60,8 @@ impl Message {
     /// Sends it, and all before it.
     pub fn write(&self, to: &mut impl Write) -> Result<(), ChannelError> {
         match self {
-            Self::Bundle(bytes) => send(1, bytes, to),
+            Self::Workload(bytes) => Self::write_workload(bytes, to),
+            Self::Bundle(bytes) => Self::write_bundle(bytes, to),
             Self::Accepted => send(2, &[], to),
             Self::Refused(why) => send(3, why.as_bytes(), to),
             Self::Stdout(bytes) => send(4, bytes, to),
@@ -68,8 +73,13 @@ impl Message {
         }
     }
 
+    /// Sends [`Message::Workload`] of bytes that are kept.
+    pub(super) fn write_workload(bytes: &[u8], to: &mut impl Write) -> Result<(), ChannelError> {
+        send(7, bytes, to)
+    }
+
     /// Sends [`Message::Bundle`] of bytes that are kept.
-    pub fn write_bundle(bytes: &[u8], to: &mut impl Write) -> Result<(), ChannelError> {
+    pub(super) fn write_bundle(bytes: &[u8], to: &mut impl Write) -> Result<(), ChannelError> {
         send(1, bytes, to)
     }
 
@@ -96,6 +106,7 @@ impl Message {
             4 => Self::Stdout(payload),
             5 => Self::Stderr(payload),
             6 => Self::Ended(minicbor::decode(&payload).map_err(|e| malformed(e.to_string()))?),
+            7 => Self::Workload(payload),
             kind => return Err(malformed(format!("its kind is {kind}"))),
         })
     }
@@ -103,6 +114,7 @@ impl Message {
     /// What it is called in errors.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Workload(_) => "workload",
             Self::Bundle(_) => "bundle",
             Self::Accepted => "accepted",
             Self::Refused(_) => "refused",

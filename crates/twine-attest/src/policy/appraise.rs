@@ -5,6 +5,7 @@ use std::time::Duration;
 use twine_sgx::{AttributesFlags, Report};
 use twine_workload::{
     Candidate, Digest, Freshness, Identity, MountSource, Workload, manifest::FreshnessWord, owner_config_id,
+    sha256,
 };
 
 use super::tables::{Policy, digits};
@@ -27,6 +28,8 @@ pub struct Expected {
     pub claims: Option<Vec<u8>>,
     /// The nonce that the claims must carry.
     pub nonce: Option<Vec<u8>>,
+    /// The claims must be a program's, over this data.
+    pub program_data: Option<Vec<u8>>,
 }
 
 /// Evidence that a policy accepts. Only [`Policy::appraise`] makes one.
@@ -201,14 +204,14 @@ fn check_expected_workload(report: &Report, workload: &Candidate) -> Check {
 /// Claims count only if REPORTDATA binds them.
 fn check_claims(report: &Report, expected: &Expected) -> (Vec<Check>, Option<AnyClaims>) {
     let Some(bytes) = &expected.claims else {
-        let missing = expected.nonce.as_ref().map(|_| {
-            Check::new(
-                "evidence.nonce",
-                false,
-                "a nonce is expected, but the claims that would carry it were not given",
-            )
-        });
-        return (missing.into_iter().collect(), None);
+        let missing = |id, what| {
+            let detail = format!("{what} expected, but the claims that would carry it were not given");
+            Check::new(id, false, detail)
+        };
+        let nonce = expected.nonce.as_ref().map(|_| missing("evidence.nonce", "a nonce is"));
+        let data = expected.program_data.as_ref();
+        let data = data.map(|_| missing("evidence.program-data", "a program's data is"));
+        return (nonce.into_iter().chain(data).collect(), None);
     };
     let bound = report.reportdata == claims::report_data(bytes);
     let detail = if bound { "REPORTDATA is the claims' hash" } else { "REPORTDATA is not the claims' hash" };
@@ -224,6 +227,26 @@ fn check_claims(report: &Report, expected: &Expected) -> (Vec<Check>, Option<Any
         let found = claims.nonce().map_or("none".into(), hex);
         let pass = claims.nonce() == Some(nonce);
         checks.push(Check::new("evidence.nonce", pass, format!("expected {}, found {found}", hex(nonce))));
+    }
+    if let Some(data) = &expected.program_data {
+        let (pass, detail) = match &claims {
+            AnyClaims::Session(_) => (false, "the claims are of a channel, not of a program's data".into()),
+            AnyClaims::Program(claims) if claims.data == *data => {
+                (true, format!("{} bytes, as expected", data.len()))
+            }
+            AnyClaims::Program(claims) => {
+                let (expected, found) = (sha256(data), sha256(&claims.data));
+                (
+                    false,
+                    format!(
+                        "expected {} bytes, SHA-256 {expected}; found {} bytes, SHA-256 {found}",
+                        data.len(),
+                        claims.data.len()
+                    ),
+                )
+            }
+        };
+        checks.push(Check::new("evidence.program-data", pass, detail));
     }
     // Under an owner's identity the claims tell which of its workloads runs.
     if let Some(workload) = &expected.workload

@@ -8,14 +8,17 @@ use std::{
 use rustls::{
     DigitallySignedStruct, DistinguishedName as SubjectName, Error as TlsError, SignatureScheme,
     client::danger::HandshakeSignatureValid,
-    crypto::CryptoProvider,
+    crypto::{CryptoProvider, verify_tls13_signature},
     pki_types::{CertificateDer, UnixTime},
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 use twine_sgx::Report;
 
-use super::{Evidence, PeerVerifier, peer::tls13_only};
-use crate::{Quote, provider::provider};
+use super::{Evidence, PeerVerifier};
+use crate::{
+    Quote,
+    provider::{provider, tls13_only},
+};
 
 /// Judges one peer by the verifier that `F` finds for what its quote claims, or refuses it with a reason. Nothing of the
 /// claim is believed: the verifier must expect the very workload that it was found by.
@@ -62,5 +65,5 @@ impl<F: Fn(&Report) -> Result<PeerVerifier, String> + Send + Sync> ClientCertVer
         verifier.verify_client_cert(end_entity, intermediates, now)
     }
 
-    tls13_only!();
+    tls13_only!(verify_tls13_signature, ECDSA_NISTP256_SHA256);
 }

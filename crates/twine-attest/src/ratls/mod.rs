@@ -6,25 +6,19 @@
 //! an [`Attested`]; the other side's [`PeerVerifier`] judges it inside the handshake. Whoever relays the bytes can
 //! make the connection fail and nothing else.
 
-#[cfg(feature = "verify")]
 mod door;
 mod evidence;
 mod hello;
-#[cfg(feature = "verify")]
 mod peer;
 mod session;
 mod tls;
 
-#[cfg(feature = "verify")]
 pub use door::Door;
 pub use evidence::Evidence;
 pub use hello::Hello;
-#[cfg(feature = "verify")]
-pub use peer::PeerVerifier;
+pub use peer::{CollateralSource, PeerVerifier};
 pub use session::{Attested, SessionKey};
-#[cfg(feature = "verify")]
-pub use tls::client_config;
-pub use tls::server_config;
+pub use tls::{client_config, server_config};
 
 /// Why a side cannot attest itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

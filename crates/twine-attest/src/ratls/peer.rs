@@ -1,13 +1,16 @@
 //! The judging side, in the form that rustls asks for.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt::Debug,
+    sync::{Arc, OnceLock},
+};
 
 use der::Decode;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName as SubjectName, Error as TlsError,
     SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::CryptoProvider,
+    crypto::{CryptoProvider, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
@@ -15,14 +18,35 @@ use twine_workload::{Candidate, sha256};
 use x509_cert::Certificate;
 
 use super::{Evidence, Hello, evidence::OID};
-use crate::provider::provider;
-use crate::{Expected, Inputs, Judgement, Malformed, Policy, PolicyMatched, Verdict, claims::Claims, judge};
+use crate::provider::{provider, tls13_only};
+use crate::{
+    Expected, Inputs, Judgement, Malformed, Policy, PolicyMatched, Quote, Verdict, claims::Claims, judge,
+};
+
+/// Where collateral comes from: which one it must be is known when a quote is there.
+pub trait CollateralSource: Debug + Send + Sync {
+    /// Collateral (JSON) to judge `quote` with as of `at`, in seconds since 1970; or why there is none.
+    fn collateral(&self, quote: &Quote, at: u64) -> Result<Vec<u8>, String>;
+}
+
+/// These bytes, whatever the quote.
+impl CollateralSource for Vec<u8> {
+    fn collateral(&self, _: &Quote, _: u64) -> Result<Vec<u8>, String> {
+        Ok(self.clone())
+    }
+}
+
+impl<S: CollateralSource + ?Sized> CollateralSource for Arc<S> {
+    fn collateral(&self, quote: &Quote, at: u64) -> Result<Vec<u8>, String> {
+        S::collateral(self, quote, at)
+    }
+}
 
 /// Judges the peer of one connection, in TLS or out of it.
 #[derive(Debug)]
 pub struct PeerVerifier {
     policy: Policy,
-    collateral: Vec<u8>,
+    collateral: Box<dyn CollateralSource>,
     expected: Expected,
     insecure_allow_simulation: bool,
     judgement: OnceLock<Judgement>,
@@ -30,9 +54,15 @@ pub struct PeerVerifier {
 }
 
 impl PeerVerifier {
-    /// Judges by `policy` with `collateral` (JSON; empty: there is none), expecting the nonce of `own`, the hello that was sent to this peer,
-    /// and, if given, exactly this workload.
-    pub fn new(policy: Policy, collateral: Vec<u8>, own: &Hello, workload: Option<Candidate>) -> Self {
+    /// Judges by `policy` with `collateral`, expecting the nonce of `own`, the hello that was sent to this peer, and, if
+    /// given, exactly this workload.
+    pub fn new(
+        policy: Policy,
+        collateral: impl CollateralSource + 'static,
+        own: &Hello,
+        workload: Option<Candidate>,
+    ) -> Self {
+        let collateral = Box::new(collateral);
         let expected = Expected { nonce: Some(own.nonce.to_vec()), workload, ..Expected::default() };
         let provider = Arc::new(provider());
         let judgement = OnceLock::new();
@@ -56,9 +86,14 @@ impl PeerVerifier {
     pub fn judge(&self, certificate: &[u8], at: u64) -> Result<Judgement, Malformed> {
         let evidence = Evidence::from_certificate(certificate)?;
         let expected = Expected { claims: Some(evidence.claims), ..self.expected.clone() };
+        let quote = match Quote::parse(&evidence.quote) {
+            Ok(quote) => quote,
+            Err(error) => return Ok(Judgement::malformed("quote.format", error)),
+        };
+        let collateral = self.collateral.collateral(&quote, at);
         Ok(judge(Inputs {
-            quote: &evidence.quote,
-            collateral: Some(&*self.collateral).filter(|collateral| !collateral.is_empty()),
+            quote: quote.bytes(),
+            collateral: collateral.as_deref().map_err(String::as_str),
             policy: &self.policy,
             expected: &expected,
             at,
@@ -103,36 +138,6 @@ impl PeerVerifier {
     }
 }
 
-/// What both of rustls's traits ask for in the same words.
-macro_rules! tls13_only {
-    () => {
-        fn verify_tls12_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, TlsError> {
-            Err(TlsError::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered))
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            message: &[u8],
-            certificate: &CertificateDer<'_>,
-            signature: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, TlsError> {
-            let algorithms = &self.provider.signature_verification_algorithms;
-            rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-        }
-    };
-}
-
-pub(super) use tls13_only;
-
 impl ServerCertVerifier for PeerVerifier {
     fn verify_server_cert(
         &self,
@@ -146,7 +151,7 @@ impl ServerCertVerifier for PeerVerifier {
         self.verify(end_entity, intermediates, now).map(|()| ServerCertVerified::assertion())
     }
 
-    tls13_only!();
+    tls13_only!(verify_tls13_signature, ECDSA_NISTP256_SHA256);
 }
 
 impl ClientCertVerifier for PeerVerifier {
@@ -163,7 +168,7 @@ impl ClientCertVerifier for PeerVerifier {
         self.verify(end_entity, intermediates, now).map(|()| ClientCertVerified::assertion())
     }
 
-    tls13_only!();
+    tls13_only!(verify_tls13_signature, ECDSA_NISTP256_SHA256);
 }
 
 impl Evidence {

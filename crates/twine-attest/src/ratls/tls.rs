@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "verify")]
-use rustls::{ClientConfig, client::Resumption};
-use rustls::{Error as TlsError, ServerConfig, server::danger::ClientCertVerifier};
+use rustls::{
+    ClientConfig, Error as TlsError, ServerConfig, client::Resumption, server::danger::ClientCertVerifier,
+};
 
-#[cfg(feature = "verify")]
-use super::PeerVerifier;
-use super::{Attested, RatlsError};
+use super::{Attested, PeerVerifier, RatlsError};
 use crate::provider::provider;
 
 /// Protocol name for ALPN (RFC 7301).
 const ALPN: &[u8] = b"twine-ra/1";
 
-#[cfg(feature = "verify")]
 /// The side that connects: judges the peer, and attests itself if `own` is given. TLS 1.3, nothing resumed.
 pub fn client_config(peer: Arc<PeerVerifier>, own: Option<Attested>) -> Result<ClientConfig, RatlsError> {
     let tls = |e: TlsError| RatlsError::Tls(e.to_string());

@@ -1,13 +1,16 @@
 //! `twine config`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use twine::Program;
-use twine::workload::manifest::{Config, json_schema};
+use twine::workload::manifest::{self, Config};
+use twine_attest::Policy;
+use twine_attest::delivery::{Secrets, secrets_schema};
 
 use super::failure::Failure;
 use super::output::{Output, Status};
@@ -17,11 +20,13 @@ pub const SCHEMA: &str = "twine.config/1";
 /// Verbs of `twine config`.
 #[derive(Subcommand)]
 pub enum Options {
-    /// Check a manifest and everything that it names, offline
+    /// Check a manifest and everything that it names, offline; or the form of another file
     Check {
-        /// The manifest
-        #[arg(default_value = "twine.toml")]
-        manifest: PathBuf,
+        /// The file [default: KIND.toml; for a manifest twine.toml]
+        file: Option<PathBuf>,
+        /// What it is
+        #[arg(long, value_enum, default_value_t = Kind::Manifest)]
+        kind: Kind,
     },
     /// Print the effective configuration
     Show {
@@ -32,14 +37,69 @@ pub enum Options {
         #[arg(long)]
         origin: bool,
     },
-    /// Print the JSON Schema of manifests
-    Schema,
+    /// Print the JSON Schema of a kind of file
+    Schema {
+        /// What it is of
+        #[arg(value_enum, default_value_t = Kind::Manifest)]
+        kind: Kind,
+    },
 }
 
+/// A kind of file that people write.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Kind {
+    /// What runs (docs/workload.md)
+    Manifest,
+    /// What is accepted (docs/attestation.md)
+    Policy,
+    /// What an owner delivers
+    Secrets,
+    /// What a key service releases to whom
+    Keys,
+}
+
+impl Kind {
+    fn file(self) -> &'static Path {
+        Path::new(match self {
+            Self::Manifest => "twine.toml",
+            Self::Policy => "policy.toml",
+            Self::Secrets => "secrets.toml",
+            Self::Keys => "keys.toml",
+        })
+    }
+
+    fn schema(self) -> String {
+        match self {
+            Self::Manifest => manifest::json_schema(),
+            Self::Policy => twine_attest::json_schema(),
+            Self::Secrets => secrets_schema(),
+            Self::Keys => twine_keys::json_schema(),
+        }
+    }
+
+    fn check(self, file: &Path) -> Result<Checked, Failure> {
+        let name = file.display().to_string();
+        let text = || fs::read_to_string(file).map_err(Failure::reading(file));
+        match self {
+            Self::Manifest => {
+                let program = Program::from_config(&Config::read(file)?)?;
+                let candidate = program.candidate();
+                let configid = candidate.config_id().to_string();
+                return Ok(Checked { configid: Some(configid), configsvn: Some(candidate.config_svn()) });
+            }
+            Self::Policy => drop(Policy::from_toml(&text()?, &name)?),
+            Self::Secrets => drop(Secrets::from_toml(&text()?, &name)?),
+            Self::Keys => drop(twine_keys::Config::from_toml(&text()?, &name)?),
+        }
+        Ok(Checked { configid: None, configsvn: None })
+    }
+}
+
+/// The identity that a manifest makes.
 #[derive(Serialize)]
 struct Checked {
-    configid: String,
-    configsvn: u16,
+    configid: Option<String>,
+    configsvn: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -67,15 +127,9 @@ struct Schema {
 impl Options {
     pub fn execute(self, output: &Output) -> Result<ExitCode, Failure> {
         match self {
-            Self::Check { manifest } => {
-                let program = Program::from_config(&Config::read(&manifest)?)?;
-                let candidate = program.candidate();
-                let configid = candidate.config_id().to_string();
-                output.result(
-                    SCHEMA,
-                    Status::Success,
-                    &Checked { configid, configsvn: candidate.config_svn() },
-                );
+            Self::Check { file, kind } => {
+                let checked = kind.check(file.as_deref().unwrap_or(kind.file()))?;
+                output.result(SCHEMA, Status::Success, &checked);
             }
             Self::Show { manifest, origin } => {
                 let settings = Config::read(&manifest)?.show()?;
@@ -91,8 +145,8 @@ impl Options {
                     &Shown { settings: settings.collect(), origins: origin },
                 );
             }
-            Self::Schema => {
-                let text = json_schema();
+            Self::Schema { kind } => {
+                let text = kind.schema();
                 let json_schema = serde_json::from_str(&text).unwrap_or_default();
                 output.result(SCHEMA, Status::Success, &Schema { json_schema, text });
             }
@@ -103,7 +157,11 @@ impl Options {
 
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "valid\nCONFIGID    {}\nCONFIGSVN   {}", self.configid, self.configsvn)
+        writeln!(f, "valid")?;
+        if let (Some(configid), Some(configsvn)) = (&self.configid, self.configsvn) {
+            writeln!(f, "CONFIGID    {configid}\nCONFIGSVN   {configsvn}")?;
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,6 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde::Serialize;
@@ -18,8 +17,9 @@ use twine_attest::delivery::{
     Bundle, Channel, ChannelError, DeliveryKey, Ended, MAX_REPLY, Message, Secrets, delivering_client,
 };
 use twine_attest::ratls::{Hello, PeerVerifier};
-use twine_attest::{Judgement, Policy, Verdict, sim};
+use twine_attest::{Judgement, Policy, Verdict};
 
+use super::collateral;
 use super::failure::Failure;
 use super::output::{Output, Status, note};
 use super::verify::Checks;
@@ -44,12 +44,8 @@ pub struct Options {
     /// The secrets that the manifest says are delivered (secrets.toml)
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
-    /// Collateral for the enclave's platform, as PCCS clients write it (JSON)
-    #[arg(long, value_name = "FILE")]
-    collateral: Option<PathBuf>,
-    /// Accept a simulated processor, which protects nothing; its collateral is made here if none is given
-    #[arg(long)]
-    allow_simulation: bool,
+    #[command(flatten)]
+    collateral: collateral::Options,
 }
 
 /// The result as JSON.
@@ -75,10 +71,7 @@ impl Options {
             DeliveryKey::from_pem(&fs::read_to_string(&self.key).map_err(Failure::reading(&self.key))?)?;
         let program = Program::from_config(&Config::read(&self.manifest)?)?;
         let bundle = bundle(&program, &key, self.secrets.as_deref())?;
-        let collateral = match &self.collateral {
-            Some(path) => fs::read(path).map_err(Failure::reading(path))?,
-            None => self.simulated_collateral(),
-        };
+        let collateral = self.collateral.source()?;
 
         let refused = |error: &dyn fmt::Display| {
             Failure::new(Code::Io, "connection", format!("{}: {error}", self.address))
@@ -93,7 +86,7 @@ impl Options {
         // The enclave's nonce is for peers that attest themselves.
         Hello::read(&mut stream).map_err(|error| refused(&error))?;
         let verifier = PeerVerifier::new(policy, collateral, &own, Some(program.candidate().clone()))
-            .insecure_allow_simulation(self.allow_simulation)
+            .insecure_allow_simulation(self.collateral.allow_simulation)
             .delivering();
         let verifier = Arc::new(verifier);
         let config = delivering_client(verifier.clone(), &key).map_err(|error| refused(&error))?;
@@ -110,16 +103,10 @@ impl Options {
             return Ok(refuse(output, judgement));
         }
         let mut channel = channel.map_err(|error| refused(&error))?;
-        let ended = deliver(&mut channel, &bundle, output.is_json()).map_err(|error| refused(&error))?;
+        let ended =
+            deliver(&mut channel, &program, &bundle, output.is_json()).map_err(|error| refused(&error))?;
         channel.close();
         finish(output, judgement, ended, &program)
-    }
-
-    /// The simulation's collateral says what anybody could sign; without permission there is none.
-    fn simulated_collateral(&self) -> Vec<u8> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let collateral = self.allow_simulation.then(|| sim::collateral(now, sim::BASE_CPUSVN).ok()).flatten();
-        collateral.map(|collateral| collateral.to_json().into_bytes()).unwrap_or_default()
     }
 }
 
@@ -145,31 +132,30 @@ pub fn bundle(program: &Program, key: &DeliveryKey, secrets: Option<&Path>) -> R
         None => Secrets::none().bundle(deliverer, Path::new(""))?,
     };
     let unread = |error| Failure::new(Code::Io, "io", format!("the module cannot be read: {error}"));
-    Ok(Bundle {
-        workload: Some(program.presented().to_vec()),
-        module: program.module().map(twine::Module::to_vec).transpose().map_err(unread)?,
-        ..secrets
-    })
+    Ok(Bundle { module: program.module().map(twine::Module::to_vec).transpose().map_err(unread)?, ..secrets })
 }
 
 /// Sends the bundle and passes the program's output on.
 fn deliver(
     channel: &mut Channel<TcpStream>,
+    program: &Program,
     bundle: &Bundle,
     json: bool,
 ) -> Result<Result<Ended, String>, ChannelError> {
-    Message::Bundle(bundle.to_bytes()).write(channel)?;
+    match channel.deliver(program.presented(), &bundle.to_bytes()) {
+        Ok(()) => note("delivered; the program runs"),
+        Err(refused @ ChannelError::Refused(_)) => return Ok(Err(refused.to_string())),
+        Err(error) => return Err(error),
+    }
     loop {
         match Message::read(channel, MAX_REPLY)? {
-            Message::Accepted => note("delivered; the program runs"),
-            Message::Refused(why) => return Ok(Err(why)),
             // A reader that went away does not want the rest.
             Message::Stdout(bytes) if !json => {
                 drop(stdout().write_all(&bytes).and_then(|()| stdout().flush()))
             }
             Message::Stdout(bytes) | Message::Stderr(bytes) => drop(stderr().write_all(&bytes)),
             Message::Ended(ended) => return Ok(Ok(ended)),
-            Message::Bundle(_) => {}
+            other => return Err(ChannelError::Unexpected(other.name())),
         }
     }
 }
@@ -199,7 +185,7 @@ fn finish(
     let (exit, message) = match ended {
         Err(why) => {
             let exit = Exit { source: Source::Runtime, code: Code::Refused as u8 };
-            (exit, Some(format!("the enclave refuses the delivery: {why}")))
+            (exit, Some(why))
         }
         Ok(Ended { outcome, code, message }) => {
             let outcome = Outcome::from_word(outcome.into()).unwrap_or(Outcome::Failed);

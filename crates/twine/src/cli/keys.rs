@@ -6,18 +6,22 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use twine::exit::Code;
-use twine_attest::Policy;
 use twine_attest::delivery::DeliveryKey;
-use twine_keys::{Audit, Collateral, Config, Entry, EntryTable, Service};
+use twine_attest::ratls::CollateralSource;
+use twine_attest::{Policy, sim};
+use twine_keys::{Audit, Config, Entry, EntryTable, Service};
 
+use super::collateral::Watched;
 use super::deploy::bundle;
 use super::failure::Failure;
 use super::output::{Output, Status, note};
+use super::pccs::Pccs;
 
 pub const SCHEMA: &str = "twine.keys/1";
 
@@ -64,20 +68,9 @@ impl Options {
         }
         let workloads = entries.iter().map(|entry| entry.name.clone()).collect();
         let mut data = Data { workloads, checked_only: check, connections: 0, delivered: 0, refused: 0 };
+        let simulated = entries.iter().any(|entry| entry.policy.evidence.insecure_simulation);
+        let collateral = source(&config, &place, simulated)?;
         if !check {
-            let collateral = match &config.collateral {
-                Some(file) => Collateral::File(path(file)),
-                None if entries.iter().any(|entry| entry.policy.evidence.insecure_simulation) => {
-                    Collateral::Simulated
-                }
-                None => {
-                    let remedy = "name a file that a PCCS client keeps fresh";
-                    let field = Some("collateral".to_owned());
-                    let failure =
-                        Failure::new(Code::Config, "config", format!("{}: there is none", place.display()));
-                    return Err(Failure { field, remedy: Some(remedy.to_owned()), ..failure });
-                }
-            };
             let audit_path = path(&config.audit);
             let audit = Audit::open(&audit_path).map_err(Failure::writing(&audit_path))?;
             let limits = (config.limits.connections, config.timeout()?, config.limits.per_address);
@@ -100,6 +93,30 @@ impl Options {
     }
 }
 
+fn source(config: &Config, place: &Path, simulated: bool) -> Result<Arc<dyn CollateralSource>, Failure> {
+    let wrong = |field: &str, what: String, remedy: &str| {
+        let failure = Failure::new(Code::Config, "config", format!("{}: {what}", place.display()));
+        Failure { field: Some(field.to_owned()), remedy: Some(remedy.to_owned()), ..failure }
+    };
+    Ok(match (&config.collateral, &config.pccs) {
+        (Some(file), _) => {
+            let file = Config::path(place, file);
+            fs::read(&file).map_err(Failure::reading(&file))?;
+            Arc::new(Watched(file))
+        }
+        (None, Some(url)) => {
+            let ca = config.pccs_ca.as_ref().map(|ca| Config::path(place, ca));
+            let pccs = Pccs::new(url, ca.as_deref());
+            Arc::new(pccs.map_err(|why| wrong("pccs", why, "name the service, and its authority as PEM"))?)
+        }
+        (None, None) if simulated => Arc::new(sim::Simulated),
+        (None, None) => {
+            let remedy = "name a service in pccs, or a file that somebody keeps fresh";
+            return Err(wrong("collateral", "there is none".to_owned(), remedy));
+        }
+    })
+}
+
 fn entry(table: &EntryTable, key: &DeliveryKey, path: &dyn Fn(&Path) -> PathBuf) -> Result<Entry, Failure> {
     let program =
         twine::Program::from_config(&twine::workload::manifest::Config::read(&path(&table.manifest))?)?;
@@ -114,6 +131,7 @@ fn entry(table: &EntryTable, key: &DeliveryKey, path: &dyn Fn(&Path) -> PathBuf)
     Ok(Entry {
         name: table.name.clone(),
         candidate: program.candidate().clone(),
+        presented: program.presented().to_vec(),
         policy,
         bundle: bundle.to_bytes(),
         per_minute: table.per_minute,

@@ -1,6 +1,7 @@
 //! The command line: one file per verb, each with its options and an `execute`.
 
 mod anchor;
+mod collateral;
 mod compile;
 mod completions;
 mod config;

@@ -3,11 +3,14 @@
 //! Nothing that comes back is believed: it is judged as collateral from a file is. HTTPS keeps from the network which
 //! platform is asked about, and no more.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use twine_attest::{Collateral, PcsAnswers, Quote};
+use twine_attest::ratls::CollateralSource;
+use twine_attest::{ClaimedPlatform, Collateral, PcsAnswers, Quote};
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
@@ -18,11 +21,57 @@ const INTEL_ROOT_CRL: &str = "https://certificates.trustedservices.intel.com/Int
 const LIMIT: u64 = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const PATH: &str = "/sgx/certification/v4";
+/// How long, in seconds, collateral is not asked for again.
+const FRESH: u64 = 24 * 60 * 60;
+/// Platforms whose collateral is kept: quotes name them before they are judged.
+const PLATFORMS: usize = 256;
 
-/// A service.
+/// A service, and what it said last about each platform.
+#[derive(Debug)]
 pub struct Pccs {
     base: String,
     agent: Agent,
+    kept: Mutex<HashMap<ClaimedPlatform, Kept>>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    json: Vec<u8>,
+    /// In seconds since 1970.
+    fetched: u64,
+    until: u64,
+}
+
+impl Kept {
+    fn is_fresh(&self, at: u64) -> bool {
+        (self.fetched..=self.fetched.saturating_add(FRESH)).contains(&at)
+    }
+}
+
+/// What is kept serves for a day; after that, if the service fails, as long as it is valid.
+impl CollateralSource for Pccs {
+    fn collateral(&self, quote: &Quote, at: u64) -> Result<Vec<u8>, String> {
+        let platform = quote.platform().map_err(|e| e.to_string())?;
+        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock().get(&platform).filter(|kept| at <= kept.until).cloned();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh(at)) {
+            return Ok(kept.json.clone());
+        }
+        // Not under the lock: a platform that the service takes long over must not hold up others.
+        let collateral = match self.fetch(platform) {
+            Ok(collateral) => collateral,
+            Err(error) => return kept.map(|kept| kept.json).ok_or(error),
+        };
+        let kept =
+            Kept { json: collateral.to_json().into_bytes(), fetched: at, until: collateral.valid_until() };
+        let json = kept.json.clone();
+        let mut all = lock();
+        if all.len() >= PLATFORMS {
+            all.clear();
+        }
+        all.insert(platform, kept);
+        Ok(json)
+    }
 }
 
 struct Answer {
@@ -49,12 +98,10 @@ impl Pccs {
             .http_status_as_error(false)
             .tls_config(tls.build())
             .build();
-        Ok(Self { base, agent: config.into() })
+        Ok(Self { base, agent: config.into(), kept: Mutex::default() })
     }
 
-    /// Collateral for a quote.
-    pub fn collateral(&self, quote: &Quote) -> Result<Collateral, String> {
-        let platform = quote.platform().map_err(|e| e.to_string())?;
+    fn fetch(&self, platform: ClaimedPlatform) -> Result<Collateral, String> {
         let fmspc = hex::encode_upper(platform.fmspc);
         let tcb = self.get(&format!("tcb?fmspc={fmspc}"))?;
         let qe = self.get("qe/identity")?;

@@ -11,11 +11,11 @@ use serde::Serialize;
 use twine::Program;
 use twine::workload::manifest::Config;
 use twine_attest::ratls::Evidence;
-use twine_attest::{Expected, Inputs, Judgement, Policy, Quote, Summary, Verdict, judge, sim};
+use twine_attest::{Expected, Inputs, Judgement, Policy, Quote, Summary, Verdict, judge};
 
+use super::collateral;
 use super::failure::Failure;
 use super::output::{Output, Status, note};
-use super::pccs::Pccs;
 
 pub const SCHEMA: &str = "twine.verify/1";
 
@@ -28,15 +28,8 @@ pub struct Options {
     /// What is accepted (policy.toml, docs/attestation.md)
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// Collateral for the quote's platform, as PCCS clients write it (JSON)
-    #[arg(long, value_name = "FILE", conflicts_with = "pccs")]
-    collateral: Option<PathBuf>,
-    /// Fetch collateral from Intel's service or a cache of it, like https://pccs.example.org:8081
-    #[arg(long, value_name = "URL")]
-    pccs: Option<String>,
-    /// Trust this authority (PEM) for the cache's HTTPS; collateral is signed whoever serves it
-    #[arg(long, value_name = "FILE", requires = "pccs", conflicts_with = "collateral")]
-    pccs_ca: Option<PathBuf>,
+    #[command(flatten)]
+    collateral: collateral::Options,
     /// Keep the fetched collateral in this file, for --collateral
     #[arg(long, value_name = "FILE", requires = "pccs", conflicts_with = "collateral")]
     save_collateral: Option<PathBuf>,
@@ -55,9 +48,9 @@ pub struct Options {
     /// The claims must carry this nonce
     #[arg(long, value_name = "HEX", value_parser = nonce)]
     nonce: Option<Nonce>,
-    /// Accept a simulated processor, which protects nothing; its collateral is made here if none is given
-    #[arg(long)]
-    allow_simulation: bool,
+    /// The claims must be a program's, over exactly the bytes of this file
+    #[arg(long, value_name = "FILE")]
+    program_data: Option<PathBuf>,
     /// Print the result as an EAT Attestation Result (draft-ietf-rats-ear), unsigned JSON
     #[arg(long, conflicts_with = "json")]
     ear: bool,
@@ -91,26 +84,29 @@ impl Options {
             Ok(parts) => parts,
             Err(judgement) => return Ok(self.print(output, at, *judgement)),
         };
-        let collateral = match &self.collateral {
-            Some(path) => Some(read(path)?),
-            None if self.pccs.is_some() => self.fetched_collateral(&quote)?,
-            None => self.simulated_collateral(&quote, at),
-        };
+        let source = self.collateral.source()?;
+        // A quote that is none has no collateral, and is refused for what it is.
+        let parsed = Quote::parse(&quote).map_err(|e| e.to_string());
+        let collateral = parsed.and_then(|quote| source.collateral(&quote, at));
+        if let (Some(path), Ok(json)) = (&self.save_collateral, &collateral) {
+            fs::write(path, json).map_err(Failure::writing(path))?;
+        }
         let expected = Expected {
             workload: self.manifest.as_ref().map(|path| workload(path)).transpose()?,
             report_data: self.report_data,
             claims: claims
                 .map_or_else(|| self.claims.as_ref().map(read).transpose(), |claims| Ok(Some(claims)))?,
             nonce: self.nonce.as_deref().map(<[u8]>::to_vec),
+            program_data: self.program_data.as_ref().map(read).transpose()?,
             workload_is_delivered: false,
         };
         let judgement = judge(Inputs {
             quote: &quote,
-            collateral: collateral.as_deref(),
+            collateral: collateral.as_deref().map_err(String::as_str),
             policy: &policy,
             expected: &expected,
             at,
-            insecure_allow_simulation: self.allow_simulation,
+            insecure_allow_simulation: self.collateral.allow_simulation,
         });
         if judgement.evidence.as_ref().is_some_and(|evidence| evidence.simulated) {
             note("simulated processor: the evidence proves nothing");
@@ -130,34 +126,6 @@ impl Options {
             false => output.result(SCHEMA, status, &Data(judgement)),
         }
         code
-    }
-
-    /// What the service serves. A service that fails is a verdict: there is no collateral.
-    fn fetched_collateral(&self, quote: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-        let (Some(url), Ok(quote)) = (&self.pccs, Quote::parse(quote)) else { return Ok(None) };
-        let pccs = Pccs::new(url, self.pccs_ca.as_deref()).map_err(Failure::usage)?;
-        match pccs.collateral(&quote) {
-            Ok(collateral) => {
-                let json = collateral.to_json().into_bytes();
-                if let Some(path) = &self.save_collateral {
-                    fs::write(path, &json).map_err(Failure::writing(path))?;
-                }
-                Ok(Some(json))
-            }
-            Err(error) => {
-                note(format_args!("no collateral: {error}"));
-                Ok(None)
-            }
-        }
-    }
-
-    /// The simulation's collateral says what anybody could sign.
-    fn simulated_collateral(&self, quote: &[u8], at: u64) -> Option<Vec<u8>> {
-        let quote = Quote::parse(quote).ok()?;
-        let simulated = quote.pck_chain().last() == Some(&sim::root_certificate());
-        (simulated && self.allow_simulation)
-            .then(|| sim::collateral(at, sim::BASE_CPUSVN).ok())?
-            .map(|collateral| collateral.to_json().into_bytes())
     }
 }
 

@@ -1,0 +1,3 @@
+#![no_main]
+
+twine_fuzz_targets::fuzz!("sealed");
