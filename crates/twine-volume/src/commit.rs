@@ -54,7 +54,13 @@ impl Engine {
         }
         self.change(|engine| {
             engine.reap(REAPED)?;
-            let cleaned = engine.cleaning.is_some() && engine.clean_some()?;
+            let cleaned = match engine.cleaning {
+                Some(_) => engine.clean_some()?,
+                None => {
+                    engine.make_room_together()?;
+                    false
+                }
+            };
             engine.commit()?;
             if cleaned { engine.give_back(0) } else { engine.give_back_idle() }
         })

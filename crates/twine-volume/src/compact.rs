@@ -109,7 +109,7 @@ impl Engine {
         self.reserve(found.len() as u64, true)?;
         for (ino, block) in found {
             let frame = self.page_for_update(ino, block)?;
-            self.set_page_dirty(ino, block, frame);
+            self.set_page_dirty(ino, block, frame, true);
         }
         Ok(next)
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::anchor::AnchorPolicy;
 use crate::commit::Anchored;
 use crate::compact::Cleaning;
+use crate::dirty::Dirty;
 use crate::error::{Error, Result};
 use crate::format::inode::Inode;
 use crate::format::key::Key;
@@ -58,6 +59,9 @@ impl Bounds {
     }
 }
 
+/// Slots in a row that are worth a commit: a sequential overwrite frees whole chunks.
+const RUN: u32 = 16;
+
 /// Commits between two looks at idle space.
 const LULL: u32 = 16;
 
@@ -83,7 +87,7 @@ pub(crate) struct Engine {
     pub(crate) limit: u32,
     pub(crate) inodes: FoldMap<u64, Live>,
     pub(crate) dirty_inodes: BTreeSet<u64>,
-    pub(crate) dirty_pages: BTreeSet<(u64, u64)>,
+    pub(crate) dirty: Dirty,
     pub(crate) next_ino: u64,
     /// Whether the state in memory differs from the committed one.
     pub(crate) changed: bool,
@@ -118,15 +122,24 @@ impl Engine {
     /// Makes sure that what is dirty and `pages` more can be written, whatever the tree needs for it. Called before a
     /// change begins; [`Error::NoSpace`] leaves everything as it was.
     pub(crate) fn reserve(&mut self, pages: u64, deleting: bool) -> Result<()> {
+        let mut freed = false;
         loop {
             let slots = u64::from(self.core.space.slots());
             // Deleting may use what writing must leave: deleting needs space for new nodes too.
             let kept = if deleting { 0 } else { 64 + slots / 64 };
-            let dirty = self.dirty_pages.len() as u64 * 2 + self.dirty_inodes.len() as u64;
+            let dirty = self.unwritten();
             let map = 16 + slots / u64::from(16 * crate::format::REGION);
             let need = dirty + pages + pages / 8 + map + kept + 32;
             let free = u64::from(self.core.space.free());
-            if free >= need || self.grow(need - free)? {
+            if free >= need {
+                return Ok(());
+            }
+            if !freed && self.garbage_is_due() && free >= dirty + map + 16 {
+                self.commit()?;
+                freed = true;
+                continue;
+            }
+            if self.grow(need - free, self.limit)? {
                 return Ok(());
             }
             if self.core.space.waiting() > 0 || dirty > 0 {
@@ -135,7 +148,7 @@ impl Engine {
                 if free >= dirty + map + 16 {
                     self.commit()?;
                 }
-                let dirty = self.dirty_pages.len() as u64 * 2 + self.dirty_inodes.len() as u64;
+                let dirty = self.unwritten();
                 if (self.core.space.waiting(), dirty) != before {
                     continue;
                 }
@@ -144,12 +157,38 @@ impl Engine {
         }
     }
 
-    /// Asks the host for more space; whether it gave at least `want` slots.
-    fn grow(&mut self, want: u64) -> Result<bool> {
+    /// Slots that the dirty data may take: its blocks, and for each chunk a leaf that may be split.
+    fn unwritten(&self) -> u64 {
+        (self.dirty.pages() + 2 * self.dirty.chunks() + self.dirty_inodes.len()) as u64
+    }
+
+    /// Whether a commit should free what it can before the store grows: a state between two calls is a whole state, and
+    /// slots that are there already cost less than those that the host has to allocate. But not if they are scattered:
+    /// many small writes cost more than both.
+    fn garbage_is_due(&self) -> bool {
+        let (space, dirty) = (&self.core.space, &self.dirty);
+        space.waiting() + dirty.replacing() as u32 > space.used() / 8 + SEGMENT
+            && space.waiting() >= RUN * space.waiting_runs()
+            && dirty.pages() >= RUN as usize * dirty.chunks()
+    }
+
+    /// Sees to it that a commit finds room where its blocks stand together: one large write is sooner durable than several
+    /// small ones. Takes a segment for it while the garbage stays in its bound.
+    pub(crate) fn make_room_together(&mut self) -> Result<()> {
+        let space = &mut self.core.space;
+        if space.has_run() || space.free() + space.waiting() > space.used() / 4 + SEGMENT {
+            return Ok(());
+        }
+        let limit = self.limit.min(space.slots().saturating_add(SEGMENT));
+        self.grow(1, limit).map(|_| ())
+    }
+
+    /// Asks the host for more space, up to a length of `limit` slots; whether it gave at least `want` slots.
+    fn grow(&mut self, want: u64, limit: u32) -> Result<bool> {
         let mut left = want;
         while left > 0 {
             let ask = u32::try_from(left).unwrap_or(u32::MAX);
-            let Some((start, len)) = self.core.space.growth(ask, self.limit) else { return Ok(false) };
+            let Some((start, len)) = self.core.space.growth(ask, limit) else { return Ok(false) };
             self.core.io.counters.resizes += 1;
             match self.core.io.store.allocate(offset_of(start), offset_of(len)) {
                 Ok(()) => self.core.space.grown(start, len),
@@ -252,7 +291,7 @@ impl Engine {
     /// slots only; nothing becomes visible before a commit.
     pub(crate) fn relieve(&mut self) -> Result<()> {
         let many = self.inodes.len() >= self.bounds.inodes;
-        if many || self.dirty_pages.len() >= self.bounds.dirty_pages {
+        if many || self.dirty.pages() >= self.bounds.dirty_pages {
             self.write_back(true)?;
         }
         if many {
@@ -266,23 +305,21 @@ impl Engine {
     pub(crate) fn trim_inodes(&mut self) {
         // Changes keep to the bound; at twice the bound at least half is clean, so this is rare.
         if self.inodes.len() >= 2 * self.bounds.inodes {
-            let pinned: BTreeSet<u64> = self.dirty_pages.iter().map(|(ino, _)| *ino).collect();
+            let pinned: BTreeSet<u64> = self.dirty.inodes().collect();
             self.inodes.retain(|ino, live| live.opens > 0 || live.dirty || pinned.contains(ino));
         }
     }
 
-    /// Marks a data page dirty.
-    pub(crate) fn set_page_dirty(&mut self, ino: u64, block: u64, frame: usize) {
-        self.dirty_pages.insert((ino, block));
+    /// Marks a data page dirty; `replacing`: an older block may give its slot up for it.
+    pub(crate) fn set_page_dirty(&mut self, ino: u64, block: u64, frame: usize, replacing: bool) {
+        self.dirty.insert(ino, block, replacing);
         self.core.pool.set_dirty(frame, true);
         self.changed = true;
     }
 
     /// Forgets a file's pages from a block on, dirty ones too.
     pub(crate) fn drop_pages(&mut self, ino: u64, from: u64, end: u64) {
-        let dirty: Vec<_> = self.dirty_pages.range((ino, from)..(ino, u64::MAX)).copied().collect();
-        for (ino, block) in dirty {
-            self.dirty_pages.remove(&(ino, block));
+        for block in self.dirty.take_from(ino, from) {
             self.core.pool.remove(PageKey::data(ino, block));
         }
         self.core.pool.forget_from(ino, from, end);

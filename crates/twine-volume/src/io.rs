@@ -85,14 +85,14 @@ impl Io {
     /// Writes the queue, and `last` in the same call.
     pub(crate) fn flush(&mut self, last: Option<(u32, &Page)>) -> Result<()> {
         let Some(writer) = self.writer.as_mut() else { return Ok(()) };
-        let mut pieces = Vec::new();
-        let mut first = 0;
-        while let Some(slot) = writer.slots.get(first) {
-            let run = writer.slots[first..].iter().zip(*slot..).take_while(|(a, b)| **a == *b).count();
-            let bytes = &writer.batch[first * SLOT..(first + run) * SLOT];
-            pieces.push(WriteAt { offset: offset_of(*slot), bytes });
-            first += run;
-        }
+        // In the order of the store, so that what stands together there is one write; of one slot the last contents come last.
+        let mut order: Vec<usize> = (0..writer.slots.len()).collect();
+        order.sort_by_key(|at| writer.slots[*at]);
+        let block = |at: usize| &writer.batch[at * SLOT..(at + 1) * SLOT];
+        let mut pieces: Vec<_> = order
+            .iter()
+            .map(|at| WriteAt { offset: offset_of(writer.slots[*at]), bytes: block(*at) })
+            .collect();
         if let Some((slot, page)) = last {
             pieces.push(WriteAt { offset: offset_of(slot), bytes: page });
         }

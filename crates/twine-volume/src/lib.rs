@@ -17,6 +17,7 @@ mod commit;
 mod compact;
 mod copy;
 mod crypto;
+mod dirty;
 mod engine;
 mod error;
 mod format;

@@ -7,6 +7,7 @@ use twine_vfs::FileType;
 use crate::anchor::{Anchor, AnchorPolicy, AnchorState, Successor};
 use crate::commit::{Anchored, LiveAnchor};
 use crate::crypto::{Keyring, Label, MasterKey, VolumeKey, make_header, open_header};
+use crate::dirty::Dirty;
 use crate::engine::{Bounds, Engine, Live, Lull};
 use crate::error::{Error, Result};
 use crate::format::header::{Found, Header};
@@ -288,7 +289,7 @@ fn engine(
         limit: options.limit(),
         inodes: FoldMap::default(),
         dirty_inodes: BTreeSet::new(),
-        dirty_pages: BTreeSet::new(),
+        dirty: Dirty::default(),
         next_ino,
         changed: false,
         read_only: options.read_only || options.salvage,

@@ -22,6 +22,9 @@ struct Region {
     absent: u8,
 }
 
+/// Writable slots in a row that several small allocations share.
+const RUN: u32 = 16;
+
 const EMPTY: Region = Region { committed: [0; WORDS], next: [0; WORDS], mapped: [0; WORDS], absent: 0 };
 const SEGMENTS: u32 = REGION / SEGMENT;
 
@@ -50,6 +53,12 @@ pub(crate) struct Space {
     used_total: u32,
     /// Freed since the last commit, writable after it.
     waiting: u32,
+    /// The slot after the last one that was allocated.
+    cursor: u32,
+    /// Nothing was allocated since the last commit.
+    begins: bool,
+    /// There was no run of `RUN` writable slots when one was last looked for.
+    scattered: bool,
     /// Regions where `next` and `committed` may differ.
     touched: BTreeSet<u32>,
     /// Regions where `next` and `mapped` may differ.
@@ -67,6 +76,9 @@ impl Space {
             free_total: 0,
             used_total: 0,
             waiting: 0,
+            cursor: 0,
+            begins: true,
+            scattered: false,
             touched: BTreeSet::new(),
             unmapped: BTreeSet::new(),
         };
@@ -153,6 +165,7 @@ impl Space {
         }
         self.free_total = self.free.iter().sum();
         self.hint = 0;
+        self.scattered = false;
     }
 
     /// Slots of the store.
@@ -175,6 +188,20 @@ impl Space {
         self.waiting
     }
 
+    /// In how many runs they lie.
+    pub(crate) fn waiting_runs(&self) -> u32 {
+        let mut runs = 0;
+        for region in self.touched.iter().filter_map(|index| self.regions.get(*index as usize)) {
+            let mut before = 0;
+            for (committed, next) in region.committed.iter().zip(&region.next) {
+                let waiting = committed & !next;
+                runs += (waiting & !(waiting << 1 | before)).count_ones();
+                before = waiting >> 63;
+            }
+        }
+        runs
+    }
+
     pub(crate) fn is_used(&self, slot: u32) -> bool {
         let (region, word, bit) = place(slot);
         self.regions.get(region).is_some_and(|r| r.next[word] & bit != 0)
@@ -186,11 +213,60 @@ impl Space {
         self.regions.get(region).is_some_and(|r| r.next[word] & !r.committed[word] & bit != 0)
     }
 
-    /// Up to `want` consecutive slots: the first place that has them all, or else the first free run.
+    /// Up to `want` consecutive slots: behind those that were taken last, since a disk writes sooner what stands together;
+    /// else the first place with room for more; else the first that has them all, or the longest.
     pub(crate) fn allocate(&mut self, want: u32) -> Result<(u32, u32)> {
         while self.free.get(self.hint) == Some(&0) {
             self.hint += 1;
         }
+        let (slot, n) = match self.place_for(want) {
+            Some(slot) => (slot, want),
+            None => self.best_place(want)?,
+        };
+        (slot..slot + n).for_each(|s| self.set_used(s));
+        self.cursor = slot + n;
+        Ok((slot, n))
+    }
+
+    /// Where `want` slots stand behind the last ones, or at the head of a long run. A transaction begins at the foremost
+    /// one, so that the end of the store can become free.
+    fn place_for(&mut self, want: u32) -> Option<u32> {
+        if std::mem::take(&mut self.begins)
+            && let Some(run) = self.long_run(want)
+            && run / SEGMENT < self.cursor / SEGMENT
+        {
+            self.cursor = run;
+        }
+        if (self.cursor..self.cursor + want).all(|slot| self.is_writable(slot)) {
+            return Some(self.cursor);
+        }
+        self.long_run(want)
+    }
+
+    /// The first run of `RUN` writable slots, or of `want` if that is more.
+    fn long_run(&mut self, want: u32) -> Option<u32> {
+        if self.scattered {
+            return None;
+        }
+        let least = want.max(RUN);
+        let regions = (self.hint..self.regions.len()).filter(|i| self.free[*i] >= least).take(32);
+        let found =
+            regions.map(|i| (i, longest_run(&self.regions[i], least))).find(|(_, run)| run.1 == least);
+        self.scattered = found.is_none();
+        found.map(|(i, run)| i as u32 * REGION + run.0)
+    }
+
+    /// Whether what is allocated next stands together.
+    pub(crate) fn has_run(&mut self) -> bool {
+        self.place_for(1).is_some()
+    }
+
+    fn is_writable(&self, slot: u32) -> bool {
+        let (region, word, bit) = place(slot);
+        self.regions.get(region).is_some_and(|r| r.free_word(word) & bit != 0)
+    }
+
+    fn best_place(&self, want: u32) -> Result<(u32, u32)> {
         let mut best: Option<(u32, u32)> = None;
         // A look at 32 regions with space (128 MiB) keeps the search short in a fragmented store.
         for index in (self.hint..self.regions.len()).filter(|i| self.free[*i] > 0).take(32) {
@@ -203,9 +279,7 @@ impl Space {
             }
         }
         // Callers reserve before they change anything: to come here without a slot would leave a change half done.
-        let (slot, n) = best.ok_or(Error::Bug("the reserve of free slots did not suffice"))?;
-        (slot..slot + n).for_each(|s| self.set_used(s));
-        Ok((slot, n))
+        best.ok_or(Error::Bug("the reserve of free slots did not suffice"))
     }
 
     fn set_used(&mut self, slot: u32) {
@@ -252,6 +326,8 @@ impl Space {
             }
         }
         self.waiting = 0;
+        self.begins = true;
+        self.scattered = false;
     }
 
     /// What the map items lack, encoded for a record.
@@ -340,6 +416,7 @@ impl Space {
             self.free[index] = free;
             self.hint = self.hint.min(index);
         }
+        self.scattered = false;
     }
 
     fn segment_is_free(&self, slot: u32) -> bool {

@@ -176,9 +176,9 @@ impl Engine {
                 None => self.fetch(ino, block, 1)?,
             };
             self.core.pool.page_mut(frame)[skip..skip + n].copy_from_slice(&buf[done..done + n]);
-            self.set_page_dirty(ino, block, frame);
+            self.set_page_dirty(ino, block, frame, block * BLOCK < old);
             done += n;
-            if self.dirty_pages.len() >= self.bounds.dirty_pages {
+            if self.dirty.pages() >= self.bounds.dirty_pages {
                 self.relieve()?;
             }
         }
@@ -190,7 +190,7 @@ impl Engine {
         let limit = INLINE_MAX as u64;
         if old > 0 && old <= limit && new > limit {
             let frame = self.page_for_update(ino, 0)?;
-            self.set_page_dirty(ino, 0, frame);
+            self.set_page_dirty(ino, 0, frame, false);
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ impl Engine {
         if !size.is_multiple_of(BLOCK) {
             let frame = self.page_for_update(ino, keep - 1)?;
             self.core.pool.page_mut(frame)[(size % BLOCK) as usize..].fill(0);
-            self.set_page_dirty(ino, keep - 1, frame);
+            self.set_page_dirty(ino, keep - 1, frame, true);
         }
         self.drop_pages(ino, keep, old.div_ceil(BLOCK));
         self.changed = true;

@@ -11,27 +11,20 @@ impl Engine {
     /// Writes dirty pages. Those of files without a name are left out unless `nameless`: after a crash nobody could
     /// reach them.
     pub(crate) fn write_back(&mut self, nameless: bool) -> Result<()> {
-        let mut pages = std::mem::take(&mut self.dirty_pages).into_iter().peekable();
-        let mut kept = Vec::new();
-        while let Some((ino, block)) = pages.next() {
-            let number = block / CHUNK;
-            let mut blocks = vec![block];
-            while let Some((_, next)) = pages.next_if(|(i, b)| *i == ino && b / CHUNK == number) {
-                blocks.push(next);
-            }
+        for chunk in self.dirty.take() {
+            let (ino, number) = (chunk.ino, chunk.number);
             let inode = self.inode(ino)?;
             if inode.links == 0 && !nameless {
-                kept.extend(blocks.into_iter().map(|block| (ino, block)));
+                self.dirty.put_back(chunk);
                 continue;
             }
             if number == 0 && inode.size <= INLINE_MAX as u64 {
                 self.write_inline(ino, inode.size as usize)?;
             } else {
-                self.write_chunk(ino, number, &blocks)?;
+                self.write_chunk(ino, number, &chunk.blocks())?;
             }
             self.seal_if_many()?;
         }
-        self.dirty_pages.extend(kept);
         Ok(())
     }
 

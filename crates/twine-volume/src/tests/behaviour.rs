@@ -1,11 +1,12 @@
 //! What callers may rely on besides contents: host calls, memory, sparse and small files, listings, copies.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use twine_vfs::{Error as FsError, FileSystem, MemFs, MemLimits, SetTime, Times};
 
 use super::support::{Random, create, dump, open, tiny};
-use crate::store::{FaultyStore, MemoryStore};
+use crate::store::{FaultyStore, MemoryStore, ReadAt, Store, StoreError, WriteAt};
 use crate::{Counters, Options, Volume, copy_tree, structure};
 
 fn total(c: Counters) -> u64 {
@@ -253,6 +254,85 @@ fn the_store_shrinks_with_its_contents() {
     drop(volume);
     let volume = open(FaultyStore::new(store.image()), 2, &tiny()).expect("open");
     assert_eq!(volume.check(), Ok(vec![]));
+}
+
+/// A store that keeps where it was written to, call by call.
+struct Recorded(MemoryStore, Arc<Mutex<Vec<Vec<u64>>>>);
+
+impl Store for Recorded {
+    fn length(&mut self) -> Result<u64, StoreError> {
+        self.0.length()
+    }
+    fn read(&mut self, pieces: &mut [ReadAt<'_>]) -> Result<(), StoreError> {
+        self.0.read(pieces)
+    }
+    fn write(&mut self, pieces: &[WriteAt<'_>]) -> Result<(), StoreError> {
+        self.1.lock().expect("no panic").push(pieces.iter().map(|piece| piece.offset / 4096).collect());
+        self.0.write(pieces)
+    }
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.0.sync()
+    }
+    fn allocate(&mut self, offset: u64, len: u64) -> Result<(), StoreError> {
+        self.0.allocate(offset, len)
+    }
+    fn punch(&mut self, offset: u64, len: u64) -> Result<(), StoreError> {
+        self.0.punch(offset, len)
+    }
+    fn truncate(&mut self, len: u64) -> Result<(), StoreError> {
+        self.0.truncate(len)
+    }
+}
+
+#[test]
+fn what_a_sync_writes_stands_together() {
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let store = Recorded(MemoryStore::default(), writes.clone());
+    let volume = create(store, 1, &Options::default()).expect("create");
+    let ino = volume.create(volume.root(), "file").expect("create");
+    let blocks = 4000u64;
+    volume.write(ino, 0, &vec![1; blocks as usize * 4096]).expect("write");
+    volume.sync_all().expect("sync");
+    let mut dice = Random(5);
+    // In any order, so that what is free is scattered.
+    for _ in 0..blocks {
+        volume.write(ino, dice.below(blocks) * 4096, &[2; 4096]).expect("write");
+    }
+    volume.sync_all().expect("sync");
+    writes.lock().expect("no panic").clear();
+    for _ in 0..200 {
+        volume.write(ino, dice.below(blocks) * 4096, &[3; 4096]).expect("write");
+        volume.sync_all().expect("sync");
+    }
+    let writes = writes.lock().expect("no panic");
+    // The record is in the ring, in front of all blocks.
+    let together = |slots: &&Vec<u64>| slots[..slots.len() - 1].windows(2).all(|pair| pair[1] == pair[0] + 1);
+    let count = writes.iter().filter(together).count();
+    assert_eq!(writes.len(), 200);
+    assert!(count > 150, "{count} of 200 commits stand together");
+}
+
+#[test]
+fn overwriting_in_order_keeps_garbage_in_its_bound_without_a_sync() {
+    for cache_bytes in [32 << 20, 8 << 20] {
+        let mut store = FaultyStore::default();
+        let options = Options { cache_bytes, ..tiny() };
+        let volume = create(store.clone(), 1, &options).expect("create");
+        let ino = volume.create(volume.root(), "file").expect("create");
+        let blocks = 6000u64;
+        volume.write(ino, 0, &vec![1; blocks as usize * 4096]).expect("write");
+        volume.unmount().expect("unmount");
+        let volume = open(store.clone(), 2, &options).expect("open");
+        for n in 0..3 * blocks {
+            volume.write(ino, n % blocks * 4096, &[2; 4096]).expect("write");
+            let length = store.length().expect("length");
+            let live = (blocks + 64) * 4096;
+            assert!(length <= live + live / 4 + (3 << 20), "write {n}: {length} bytes for {live}");
+        }
+        assert!(volume.info().counters.commits > 3);
+        volume.sync_all().expect("sync");
+        assert_eq!(volume.check(), Ok(vec![]));
+    }
 }
 
 #[test]

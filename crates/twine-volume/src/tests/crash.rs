@@ -182,3 +182,69 @@ fn every_cut_while_space_is_given_back_leaves_a_synced_state() {
         check(&states, created, left, &mut random, &format!("giving back, call {n}"), 1);
     }
 }
+
+/// Overwriting without a sync frees old blocks by commits of its own: what a cut leaves is a state between two calls, no
+/// older than the last sync, and there were commits to cut.
+#[test]
+fn every_cut_while_much_is_overwritten_leaves_a_state_between_two_calls() {
+    use twine_vfs::FileSystem;
+    const FILES: u8 = 32;
+    const SIZE: usize = 128 << 10;
+    // A file holds the number of its last write; the sync comes after the first round.
+    let script = |store: &FaultyStore| -> u64 {
+        let Ok(volume) = super::support::create(store.clone(), 1, &tiny()) else { return 0 };
+        let root = volume.root();
+        for round in 0..3u8 {
+            for n in 0..FILES {
+                let ino = match round {
+                    0 => volume.create(root, &format!("{n}")),
+                    _ => volume.lookup(root, &format!("{n}")).map(|(ino, _)| ino),
+                };
+                let written = ino.and_then(|ino| volume.write(ino, 0, &[round * FILES + n; SIZE]));
+                if written.is_err() {
+                    return volume.info().counters.commits;
+                }
+            }
+            if round == 0 && volume.sync_all().is_err() {
+                return 0;
+            }
+        }
+        volume.info().counters.commits
+    };
+    let calm = FaultyStore::default();
+    let commits = script(&calm);
+    assert!(commits > 3, "{commits} commits");
+    let used = (64 + u64::from(FILES) * (SIZE as u64 / 4096)) * 4096;
+    assert!((calm.image().len() as u64) < used + used / 4 + (3 << 20), "{} bytes", calm.image().len());
+    let mut random = Random(11);
+    let mut newer = 0;
+    for n in 0..calm.calls() {
+        let store = FaultyStore::default();
+        store.arm(n, Fault::Kill);
+        let commits = script(&store);
+        let left = store.crash(&mut || random.next());
+        let Ok(volume) = super::support::open(FaultyStore::new(left), n + 2, &tiny()) else {
+            assert!(commits == 0, "call {n}: it does not open");
+            continue;
+        };
+        let mut last = Vec::new();
+        for file in 0..FILES {
+            let Ok((ino, _)) = volume.lookup(volume.root(), &format!("{file}")) else { continue };
+            let mut bytes = vec![0; SIZE];
+            assert_eq!(volume.read(ino, 0, &mut bytes), Ok(SIZE), "call {n}, file {file}");
+            assert!(bytes.iter().all(|byte| *byte == bytes[0]), "call {n}: half a call in file {file}");
+            assert_eq!(bytes[0] % FILES, file);
+            last.push(bytes[0]);
+        }
+        assert!(last.is_empty() && commits < 2 || last.len() == usize::from(FILES), "call {n}: {last:?}");
+        // The last writes in a row end with the newest one.
+        last.sort_unstable();
+        assert!(
+            last.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "call {n}: {last:?} is no state that was"
+        );
+        newer += u32::from(last.last().is_some_and(|last| *last >= FILES));
+        assert_eq!(volume.check(), Ok(vec![]), "call {n}");
+    }
+    assert!(newer > 3, "{newer} cuts came after a commit that nobody had asked for");
+}

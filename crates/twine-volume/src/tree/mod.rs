@@ -3,9 +3,10 @@
 mod read;
 mod write;
 
+use crate::crypto::Place;
 use crate::error::{Error, Result};
-use crate::format::node;
 use crate::format::pointer::Pointer;
+use crate::format::{Page, node};
 use crate::io::Io;
 use crate::pool::{PageKey, Pool};
 use crate::space::Space;
@@ -58,16 +59,42 @@ impl Core {
             return Err(Error::Bug("a node that was never sealed left the cache"));
         }
         let mut page = self.pool.take_page();
-        let place = crate::crypto::Place::Node { level };
+        let place = Place::Node { level };
         let read = self.io.get(pointer, place, &mut page);
         if read.is_err() || !node::validate(&page, level) {
             self.pool.give_back(page);
             read?;
             return Err(Error::Corrupted { what: "layout of a tree node", slot: pointer.slot });
         }
+        if level == 2 {
+            self.load_children(&page);
+        }
         let frame = self.pool.insert(PageKey::node(pointer.slot), page);
         self.pool.warm_node(frame);
         Ok(frame)
+    }
+
+    /// Reads a node's inner children with it, in one call of the store: in a tree that is large enough to have them, a
+    /// look-up finds all but its leaves in memory soon. What fails here fails again when it is asked for.
+    fn load_children(&mut self, page: &Page) {
+        let children = (0..node::count(page)).filter_map(|i| node::inner::pointer(page, i));
+        let missing =
+            |child: &Pointer| !child.is_in_memory() && self.pool.find(PageKey::node(child.slot)).is_none();
+        let place = Place::Node { level: 1 };
+        let wanted: Vec<_> = children.filter(missing).map(|child| (child, place)).collect();
+        if wanted.is_empty() || wanted.len() > self.pool.capacity() / 8 {
+            return;
+        }
+        let mut pages: Vec<Box<Page>> = wanted.iter().map(|_| self.pool.take_page()).collect();
+        let read = self.io.get_all(&wanted, &mut pages);
+        for ((pointer, _), page) in wanted.iter().zip(pages) {
+            if read.is_ok() && node::validate(&page, 1) {
+                let frame = self.pool.insert(PageKey::node(pointer.slot), page);
+                self.pool.warm_node(frame);
+            } else {
+                self.pool.give_back(page);
+            }
+        }
     }
 
     /// The pointer at `i` of an inner node.
