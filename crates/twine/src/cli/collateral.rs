@@ -13,7 +13,7 @@ use super::pccs::Pccs;
 
 /// Options of every verb that judges evidence.
 #[derive(Args)]
-pub struct Options {
+pub struct Source {
     /// Collateral for the quote's platform, as PCCS clients write it (JSON)
     #[arg(long, value_name = "FILE", conflicts_with = "pccs")]
     collateral: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct Options {
     pub allow_simulation: bool,
 }
 
-impl Options {
+impl Source {
     /// The source, which has been read as far as it is here.
     pub fn source(&self) -> Result<Arc<dyn CollateralSource>, Failure> {
         Ok(match (&self.collateral, &self.pccs) {

@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
     #[command(flatten)]
-    collateral: collateral::Options,
+    collateral: collateral::Source,
 }
 
 /// The result as JSON.

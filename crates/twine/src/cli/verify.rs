@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     #[command(flatten)]
-    collateral: collateral::Options,
+    collateral: collateral::Source,
     /// Keep the fetched collateral in this file, for --collateral
     #[arg(long, value_name = "FILE", requires = "pccs", conflicts_with = "collateral")]
     save_collateral: Option<PathBuf>,
