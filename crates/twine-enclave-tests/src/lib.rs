@@ -31,7 +31,7 @@ pub fn processor() -> Sim {
 
 /// The test image, loaded.
 pub fn load(sim: &Sim, sigstruct: &[u8; 1808]) -> Arc<dyn Enclave> {
-    sim.load(&mut &IMAGE[..], sigstruct, &Config::default()).expect("the test image is launched")
+    sim.load(IMAGE, sigstruct, &Config::default()).expect("the test image is launched")
 }
 
 /// What a run wrote.

@@ -251,7 +251,7 @@ impl Subject {
         let image = Image::embedded(twine::image_format::sigstruct::Variant::Debug).unwrap();
         let candidate = self.program.candidate();
         let config = Config { id: candidate.config_id().0, svn: candidate.config_svn() };
-        let enclave = sim.load(&mut image.sgxs(), &image.sigstruct().to_bytes(), &config).unwrap();
+        let enclave = sim.load(image.sgxs(), &image.sigstruct().to_bytes(), &config).unwrap();
         let enclave: Arc<dyn Enclave> = Arc::new(Adversary::new(enclave, plan));
         run_with(&enclave, self.request.clone(), self.program.module().unwrap().clone(), |job| {
             job.cache = Some(self.folder.path().join("cache"));

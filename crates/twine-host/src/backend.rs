@@ -7,7 +7,6 @@
 //! page-aligned.
 
 use std::fmt;
-use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -62,7 +61,7 @@ pub trait Backend: Send + Sync {
     /// [`LoadError`]: the stream is malformed, the processor refuses the enclave, or the system lacks something.
     fn load(
         &self,
-        image: &mut dyn Read,
+        image: &[u8],
         sigstruct: &[u8; SIGSTRUCT_SIZE],
         config: &Config,
     ) -> Result<Arc<dyn Enclave>, LoadError>;

@@ -185,7 +185,7 @@ fn sealing_keys_depend_on_code_and_signer_as_asked() {
     other.page(HEAP, RW, &[1]);
     let load = |image: &Image, key: &rsa::RsaPrivateKey| Fixture {
         enclave: sim
-            .load(&mut &image.bytes[..], &sign_with(key, sigstruct(image.mrenclave())), &Config::default())
+            .load(&image.bytes, &sign_with(key, sigstruct(image.mrenclave())), &Config::default())
             .unwrap(),
     };
     let base = load(&Image::test(), &KEY);

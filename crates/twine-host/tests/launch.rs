@@ -7,7 +7,7 @@ use twine_host::backend::{Backend, Config, LoadError};
 use twine_sgx::{AttributesFlags, ErrorCode, SIGSTRUCT_SIZE, SecinfoFlags, Sigstruct, Tcs};
 
 fn load(image: &Image, sig: &[u8; SIGSTRUCT_SIZE]) -> Result<(), LoadError> {
-    sim().load(&mut &image.bytes[..], sig, &Config::default()).map(drop)
+    sim().load(&image.bytes, sig, &Config::default()).map(drop)
 }
 
 fn code(result: Result<(), LoadError>) -> ErrorCode {
@@ -35,7 +35,7 @@ fn a_signed_image_loads_with_its_measurement() {
     let image = Image::test();
     let sim = sim();
     let sig = sign(sigstruct(image.mrenclave()));
-    let enclave = sim.load(&mut &image.bytes[..], &sig, &Config::default()).unwrap();
+    let enclave = sim.load(&image.bytes, &sig, &Config::default()).unwrap();
     assert_eq!(enclave.mrenclave(), image.mrenclave());
     assert_eq!(enclave.size(), SIZE);
     assert_eq!(enclave.base() % SIZE, 0);
@@ -145,7 +145,7 @@ fn configid_needs_kss() {
     let mut sig = sigstruct(image.mrenclave());
     sig.attributes.flags = AttributesFlags::MODE64BIT;
     for config in [Config { id: [1; 64], svn: 0 }, Config { id: [0; 64], svn: 1 }] {
-        let result = sim().load(&mut &image.bytes[..], &sign(sig.clone()), &config).map(drop);
+        let result = sim().load(&image.bytes, &sign(sig.clone()), &config).map(drop);
         assert_eq!(reason(result), "CONFIGID or CONFIGSVN is set without ATTRIBUTES.KSS");
     }
 }

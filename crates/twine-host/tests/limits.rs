@@ -18,7 +18,7 @@ fn running_out_of_mappings_is_a_fault_and_no_damage() {
     let mut image = Image::test();
     image.bytes[12..20].copy_from_slice(&(1_u64 << 39).to_le_bytes());
     let sig = sign(sigstruct(image.mrenclave()));
-    let f = Fixture { enclave: sim().load(&mut &image.bytes[..], &sig, &Config::default()).unwrap() };
+    let f = Fixture { enclave: sim().load(&image.bytes, &sig, &Config::default()).unwrap() };
     let page = |i: u64| HEAP + 2 * i * PAGE_SIZE;
     f.enclave.protect(HEAP..page(limit), Perms::RW).unwrap();
     f.poke(DATA + 0x100, &secinfo(RW | SecinfoFlags::PENDING));

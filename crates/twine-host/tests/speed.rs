@@ -49,7 +49,7 @@ fn loading_costs_at_most_twice_the_hashing() {
         std::hint::black_box(Sha256::digest(&image.bytes));
     });
     let loading = measure(|| {
-        sim.load(&mut &image.bytes[..], &sig, &Config::default()).unwrap();
+        sim.load(&image.bytes, &sig, &Config::default()).unwrap();
     });
     println!(
         "image of {} MiB: hashing {hashing:?}, loading {loading:?}, ratio {:.2}",
@@ -80,7 +80,7 @@ fn committing_costs_little_more_than_touching() {
     image.bytes[12..20].copy_from_slice(&(1_u64 << 39).to_le_bytes());
     for run in [16, 512] {
         let enclave = sim()
-            .load(&mut &image.bytes[..], &sign(sigstruct(image.mrenclave())), &Config::default())
+            .load(&image.bytes, &sign(sigstruct(image.mrenclave())), &Config::default())
             .unwrap();
         let f = Fixture { enclave };
         f.enclave.protect(HEAP..HEAP + PAGES * 4096, Perms::RW).unwrap();

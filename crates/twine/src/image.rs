@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
+use twine_abi::layout::PAGE_SIZE;
 use twine_image::sigstruct::{SIZE, Signed, Variant};
 
 use crate::error::{Error, Result};
@@ -63,6 +64,22 @@ impl Image {
     /// The SGXS stream.
     pub fn sgxs(&self) -> &[u8] {
         &self.sgxs
+    }
+
+    /// Gives back the memory that reading the image took; the built-in one is read from the program's file again when it
+    /// is loaded again.
+    #[allow(unsafe_code)]
+    pub(crate) fn forget_pages(&self) {
+        let Cow::Borrowed(bytes) = self.sgxs else { return };
+        let page = PAGE_SIZE as usize;
+        let start = bytes.as_ptr().addr().next_multiple_of(page);
+        let end = (bytes.as_ptr().addr() + bytes.len()) / page * page;
+        // SAFETY: whole pages of `EMBEDDED`, which the program's file backs and nobody writes, so their contents stay.
+        let forgotten = unsafe {
+            rustix::mm::madvise(start as *mut _, end.saturating_sub(start), rustix::mm::Advice::LinuxDontNeed)
+        };
+        // Advice: at worst the memory stays.
+        let _ = forgotten;
     }
 
     /// The SIGSTRUCT.

@@ -19,7 +19,7 @@
 //!
 //! The image is built and signed by this crate's build script. Without the feature `cli` nothing of the command line
 //! is compiled.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod error;
 pub mod exit;
@@ -36,7 +36,7 @@ pub use image::Image;
 pub use program::{Program, resolve};
 pub use runner::{Hidden, Io, Loaded, Options, Runner};
 pub use tee::Tee;
-pub use twine_abi::calls::{Outcome, Stage, StartPhase, Window};
+pub use twine_abi::calls::{Cipher, Outcome, Stage, StartPhase, Window};
 pub use twine_abi::run::{EXPORT, IMPORT, Operation};
 pub use twine_host::backend::Enclave;
 pub use twine_host::quote::{QuoteError, QuoteProvider};

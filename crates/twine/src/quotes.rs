@@ -1,6 +1,6 @@
 //! The simulated platform's quoting side.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use twine_attest::sim::{self, QuotingEnclave};
@@ -10,24 +10,30 @@ use twine_host::sim::Processor;
 /// The quoting enclave in software, on the simulated processor that makes the reports.
 pub(crate) struct SimulatedQuotes {
     processor: Arc<Processor>,
-    enclave: QuotingEnclave,
+    /// Made for the first quote: its keys and its certificate cost milliseconds, and most runs have no need of one.
+    enclave: OnceLock<QuotingEnclave>,
 }
 
 impl SimulatedQuotes {
     pub(crate) fn new(processor: Arc<Processor>) -> Self {
-        let secret = processor.platform_secret(b"provisioning");
-        let enclave = QuotingEnclave::new(processor.cpusvn(), &secret);
-        Self { processor, enclave }
+        Self { processor, enclave: OnceLock::new() }
+    }
+
+    fn enclave(&self) -> &QuotingEnclave {
+        self.enclave.get_or_init(|| {
+            let secret = self.processor.platform_secret(b"provisioning");
+            QuotingEnclave::new(self.processor.cpusvn(), &secret)
+        })
     }
 }
 
 impl QuoteProvider for SimulatedQuotes {
     fn target(&self) -> Result<[u8; 512], QuoteError> {
-        Ok(self.enclave.target().to_bytes())
+        Ok(self.enclave().target().to_bytes())
     }
 
     fn quote(&self, report: &[u8; 432]) -> Result<Vec<u8>, QuoteError> {
-        self.enclave
+        self.enclave()
             .quote(report, |target, keyid| self.processor.report_key(target, keyid))
             .map_err(|error| QuoteError(error.to_string()))
     }

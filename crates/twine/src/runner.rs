@@ -1,9 +1,9 @@
 //! Loads enclaves and runs programs in them.
 
-use std::fs::File;
-use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, stderr, stdin, stdout};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,8 @@ impl Runner {
         let started = Instant::now();
         let config = Config { id: config_id.0, svn: config_svn };
         let enclave =
-            self.backend.load(&mut self.image.sgxs(), &self.image.sigstruct().to_bytes(), &config)?;
+            self.backend.load(self.image.sgxs(), &self.image.sigstruct().to_bytes(), &config)?;
+        self.image.forget_pages();
         let (cache, quotes) = (self.cache.clone(), self.quotes.clone());
         Ok(Loaded { enclave, cache, quotes, took: started.elapsed() })
     }
@@ -154,13 +155,21 @@ impl Loaded {
     /// Runs the program and unloads the enclave.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the program has no module. How the run itself ended is in the report, whatever it was.
+    /// [`Error::Unsupported`] if the program has no module, [`Error::Io`] if a volume's file cannot be there. How the run
+    /// itself ended is in the report, whatever it was.
     pub fn run(self, program: &Program, io: Io, options: Options) -> Result<Report> {
         if program.module().is_none() && options.delivery.is_none() {
             return Err(Error::Unsupported {
                 what: "running a module that only its digest names".to_owned(),
                 remedy: "name its file in host.module or on the command line, or have it delivered",
             });
+        }
+        for (_, path) in program.volumes() {
+            can_be_there(path).map_err(|source| Error::Io {
+                path: path.clone(),
+                source,
+                remedy: "a volume's file is readable for this user, or it is new and its folder exists",
+            })?;
         }
         let hidden = Hidden {
             volumes: program.volumes().to_vec(),
@@ -214,6 +223,17 @@ impl Loaded {
         let enclave = &self.enclave;
         let run = std::thread::scope(|scope| scope.spawn(move || twine_host::run::run(enclave, job)).join());
         run.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// Whether a volume can be in this file. The enclave would learn no more than that its host has no store for it.
+fn can_be_there(path: &Path) -> io::Result<()> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            fs::metadata(folder.unwrap_or(Path::new("."))).map(drop)
+        }
+        opened => opened.map(drop),
     }
 }
 

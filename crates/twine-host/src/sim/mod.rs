@@ -24,7 +24,6 @@ mod thread;
 mod transition;
 mod xstate;
 
-use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -139,7 +138,7 @@ impl Backend for Sim {
 
     fn load(
         &self,
-        image: &mut dyn Read,
+        image: &[u8],
         sigstruct: &[u8; SIGSTRUCT_SIZE],
         config: &Config,
     ) -> Result<Arc<dyn Enclave>, LoadError> {

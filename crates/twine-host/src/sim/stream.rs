@@ -1,7 +1,5 @@
 //! The SGXS stream: records that name the leaf functions which built the enclave, with their data.
 
-use std::io::Read;
-
 use sgxs::sgxs::{MEAS_UNMEASRD, Meas, SgxsRead};
 use twine_sgx::{MEAS_EADD, MEAS_ECREATE, MEAS_EEXTEND, SecinfoFlags};
 
@@ -31,12 +29,9 @@ pub(super) trait Records {
     fn next(&mut self) -> Result<Option<Record<'_>>, LoadError>;
 }
 
-/// Records from bytes. Reads in large pieces and lends data from its buffer: hashing, not parsing, is to cost time.
+/// Records from bytes, which it lends as they are: hashing, not parsing, is to cost time.
 pub(super) struct Bytes<'a> {
-    from: &'a mut dyn Read,
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
+    rest: &'a [u8],
     record: u64,
 }
 
@@ -46,27 +41,8 @@ pub(super) const HEADER: usize = 64;
 pub(super) const CHUNK: usize = HEADER + 256;
 
 impl<'a> Bytes<'a> {
-    pub fn new(from: &'a mut dyn Read) -> Self {
-        Self { from, buffer: vec![0; 256 << 10].into_boxed_slice(), start: 0, end: 0, record: 0 }
-    }
-
-    /// Makes `len` bytes available, or as many as there are.
-    fn fill(&mut self, len: usize) -> Result<&[u8], LoadError> {
-        if self.end - self.start < len {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-            while self.end < self.buffer.len() {
-                match self.from.read(&mut self.buffer[self.end..]) {
-                    Ok(0) => break,
-                    Ok(n) => self.end += n,
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        let have = len.min(self.end - self.start);
-        Ok(&self.buffer[self.start..self.start + have])
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, record: 0 }
     }
 
     fn malformed(&self, what: &'static str) -> LoadError {
@@ -82,38 +58,35 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 impl Records for Bytes<'_> {
     fn next(&mut self) -> Result<Option<Record<'_>>, LoadError> {
-        let mut header = [0; HEADER];
-        let bytes = self.fill(CHUNK)?;
-        if bytes.is_empty() {
+        if self.rest.is_empty() {
             return Ok(None);
         }
-        let Some(found) = bytes.get(..HEADER) else { return Err(self.malformed("it ends inside a record")) };
-        header.copy_from_slice(found);
+        let Some((header, rest)) = self.rest.split_first_chunk::<HEADER>() else {
+            return Err(self.malformed("it ends inside a record"));
+        };
         let zero_from = |at: usize| header[at..].iter().all(|b| *b == 0);
         self.record += 1;
-        match u64_at(&header, 0) {
+        match u64_at(header, 0) {
             MEAS_ECREATE if zero_from(20) => {
-                self.start += HEADER;
+                self.rest = rest;
                 let mut ssaframesize = [0; 4];
                 ssaframesize.copy_from_slice(&header[8..12]);
                 let ssaframesize = u32::from_le_bytes(ssaframesize);
-                Ok(Some(Record::Create { ssaframesize, size: u64_at(&header, 12) }))
+                Ok(Some(Record::Create { ssaframesize, size: u64_at(header, 12) }))
             }
             MEAS_EADD if zero_from(24) => {
-                self.start += HEADER;
-                match SecinfoFlags::from_bits(u64_at(&header, 16)) {
-                    Some(flags) => Ok(Some(Record::Add { offset: u64_at(&header, 8), flags })),
+                self.rest = rest;
+                match SecinfoFlags::from_bits(u64_at(header, 16)) {
+                    Some(flags) => Ok(Some(Record::Add { offset: u64_at(header, 8), flags })),
                     None => Err(self.malformed("a SECINFO has a reserved bit set")),
                 }
             }
             tag @ (MEAS_EEXTEND | MEAS_UNMEASRD) if zero_from(16) => {
-                let whole = self.end - self.start >= CHUNK;
-                let found = self.buffer.get(self.start..self.start + CHUNK).filter(|_| whole);
-                let Some(record) = found.and_then(|bytes| bytes.try_into().ok()) else {
-                    return Err(LoadError::Stream { what: "it ends inside a record", record: self.record });
+                let Some((record, rest)) = self.rest.split_first_chunk::<CHUNK>() else {
+                    return Err(self.malformed("it ends inside a record"));
                 };
-                self.start += CHUNK;
-                Ok(Some(Record::Chunk { offset: u64_at(&header, 8), record, measured: tag == MEAS_EEXTEND }))
+                self.rest = rest;
+                Ok(Some(Record::Chunk { offset: u64_at(header, 8), record, measured: tag == MEAS_EEXTEND }))
             }
             MEAS_ECREATE | MEAS_EADD | MEAS_EEXTEND | MEAS_UNMEASRD => {
                 Err(self.malformed("a record has a reserved byte set"))

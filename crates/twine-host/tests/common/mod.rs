@@ -391,7 +391,7 @@ impl Fixture {
         let image = Image::test();
         let mut sig = sigstruct(image.mrenclave());
         change(&mut sig);
-        Self { enclave: sim.load(&mut &image.bytes[..], &sign(sig), config).unwrap() }
+        Self { enclave: sim.load(&image.bytes, &sign(sig), config).unwrap() }
     }
 
     pub fn address(&self, offset: u64) -> u64 {

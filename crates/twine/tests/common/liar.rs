@@ -64,6 +64,8 @@ impl<F: FnMut(Call, &mut [u8], usize) -> usize + Send> Liar for Host<F> {
     }
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 struct Deaf;
 
 impl Observer for Deaf {
@@ -114,7 +116,7 @@ pub fn run(
     let processor = Processor::new(Fuse::open(&user.state()).unwrap()).unwrap();
     let backend = Sim::new(Arc::new(processor)).unwrap();
     let config = Launch { id: candidate.config_id().0, svn: candidate.config_svn() };
-    let enclave = backend.load(&mut image.sgxs(), &image.sigstruct().to_bytes(), &config).unwrap();
+    let enclave = backend.load(image.sgxs(), &image.sigstruct().to_bytes(), &config).unwrap();
     let (stdout, left) = (Shared::default(), Shared::default());
     let host = Host { left: left.clone(), except: vec![Call::Write, Call::Finish], lie };
     let input = std::fs::File::open(user.file("stdin", "input of sixteen")).unwrap();
@@ -125,11 +127,12 @@ pub fn run(
         volumes: program.volumes().to_vec(),
         quotes: None,
         delivery: Default::default(),
-        anchors: Vec::new(),
+        anchors: program.anchors().to_vec(),
         folders,
         // A store in memory would be read without a call to lie in.
         map_stores: false,
-        timeout: None,
+        // A host that never says the end.
+        timeout: Some(MINUTE),
         streams: Streams {
             stdin: OwnedFd::from(input),
             stdout: Box::new(stdout.clone()),
@@ -147,4 +150,79 @@ pub fn run(
 /// Sets a word of an answer: 0 is the status.
 pub fn set_word(buffer: &mut [u8], index: usize, word: u64) {
     buffer[8 * index..][..8].copy_from_slice(&word.to_le_bytes());
+}
+
+/// Lies about some calls, as its seed says: words, statuses, lengths, bits, and what it said before.
+pub struct Twister {
+    state: u64,
+    rarity: u64,
+    about: fn(Call) -> bool,
+    old: Vec<(Call, Vec<u8>)>,
+}
+
+impl Twister {
+    /// One answer in `rarity` is a lie.
+    pub fn new(seed: u64, rarity: u64, about: fn(Call) -> bool) -> Self {
+        Self { state: seed, rarity, about, old: Vec::new() }
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        // SplitMix64.
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
+    }
+
+    /// Changes the answer in the buffer; its length.
+    pub fn lie(&mut self, call: Call, buffer: &mut [u8], length: usize) -> usize {
+        if !(self.about)(call) {
+            return length;
+        }
+        let honest = buffer[..length].to_vec();
+        let mut said = length;
+        if self.below(self.rarity as usize) == 0 {
+            let word = [0, 1, 7, 4096, 1 << 31, 1 << 40, u64::MAX - 1, u64::MAX][self.below(8)];
+            match self.below(6) {
+                0 => said = [0, 8, length.saturating_sub(8), length + 8, length + 4096][self.below(5)],
+                1 => set_word(buffer, 0, word),
+                2 => set_word(buffer, 1 + self.below((length / 8).clamp(2, 9) - 1), word),
+                3 => {
+                    for _ in 0..1 + self.below(6) {
+                        let at = self.below(length);
+                        buffer[at] ^= 1 << self.below(8);
+                    }
+                }
+                4 => {
+                    let of_call = self.old.iter().filter(|(known, _)| *known == call);
+                    let same: Vec<Vec<u8>> = of_call.map(|(_, bytes)| bytes.clone()).collect();
+                    if !same.is_empty() {
+                        let old = &same[self.below(same.len())];
+                        buffer[..old.len()].copy_from_slice(old);
+                        said = old.len();
+                    }
+                }
+                _ => {
+                    let less = self.below(length + 1) & !7;
+                    buffer[less..length].fill(0);
+                }
+            }
+        }
+        if self.old.len() < 256 {
+            self.old.push((call, honest));
+        }
+        said
+    }
+}
+
+/// How a run with a lying host may end: with a word, an error, or by the enclave's own decision; never by a panic.
+#[track_caller]
+pub fn judge(seed: u64, end: &End) -> &'static str {
+    match end {
+        End::Finished { .. } => "finished",
+        // What a production enclave says before it ends itself; a panic has no words.
+        End::Died(message) if message.starts_with("the host broke the border protocol") => "ended itself",
+        other => panic!("seed {seed}: {other:?}"),
+    }
 }
