@@ -1,6 +1,6 @@
 //! The enclave's own parts, tested in an enclave: memory, heap, threads, time, random numbers, the ends.
 
-use twine_abi::calls::Call;
+use twine_abi::calls::{Call, Outcome};
 use twine_enclave_tests::{Adversary, DEBUG, PRODUCTION, Plan, Reply, load, processor, run, run_test};
 use twine_host::run::End;
 
@@ -16,6 +16,7 @@ macro_rules! passes {
 passes! {
     memory_commits_at_once = "memory/commit";
     memory_commits_by_touching = "memory/touch";
+    memory_grows_by_pieces = "memory/grow";
     memory_protects = "memory/protect";
     memory_decommits = "memory/decommit";
     memory_releases = "memory/release";
@@ -134,7 +135,9 @@ fn a_request_to_stop_reaches_a_busy_thread() {
             job.timeout = Some(std::time::Duration::from_millis(20));
         },
     );
-    ran.succeeds();
+    // It exits with 0, and the host says why it did.
+    let stopped = End::Finished { outcome: Outcome::Stopped, code: 0, message: String::new() };
+    assert_eq!(ran.report.end, stopped);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::{Test, Verdict, ensure};
 pub const TESTS: &[Test] = &[
     ("memory/commit", commit),
     ("memory/touch", touch),
+    ("memory/grow", grow),
     ("memory/protect", protect),
     ("memory/decommit", decommit),
     ("memory/release", release),
@@ -73,6 +74,21 @@ fn touch() -> Verdict {
     done("release", memory::release(at, 64 * MIB))?;
     ensure!(pages() == before, "{} pages are left", pages() - before);
     Ok(())
+}
+
+/// A range that becomes accessible piece by piece, as a linear memory that grows: one fault a piece, wherever it begins.
+fn grow() -> Verdict {
+    const PIECE: u64 = 64 << 10;
+    let reserved = reserve(17 * MIB, Protection::NONE)?;
+    let at = reserved.next_multiple_of(MIB) + PAGE_SIZE;
+    let faults = memory::faults();
+    for piece in (0..16 * MIB).step_by(PIECE as usize) {
+        done("protect", memory::protect(at + piece, PIECE, Protection::RW))?;
+        (0..PIECE).step_by(PAGE_SIZE as usize).for_each(|page| write(at + piece + page, page));
+    }
+    let taken = memory::faults() - faults;
+    ensure!(taken <= 16 * MIB / PIECE, "{taken} faults");
+    done("release", memory::release(reserved, 17 * MIB))
 }
 
 /// What may be done follows from the protection, contents stay, and code is published without ever being writable.

@@ -97,21 +97,7 @@ pub(crate) fn seal_static([offset, length]: [u64; 2]) -> Result<(), Error> {
     epc::change(start, start + length, Protection::RW, Protection::R)
 }
 
-/// Stack that the manager needs at most, with a host call.
-const DEPTH: usize = 2 * PAGE_SIZE as usize;
-
-/// Faults now if the stack ends within [`DEPTH`]: a frame of that size is probed page by page as it is made.
-#[inline(never)]
-fn grow_stack() {
-    core::hint::black_box(core::mem::MaybeUninit::<[u8; DEPTH]>::uninit().as_mut_ptr());
-}
-
 fn with<T>(act: impl FnOnce(&mut Manager) -> T) -> T {
-    grow_stack();
-    locked(act)
-}
-
-fn locked<T>(act: impl FnOnce(&mut Manager) -> T) -> T {
     match MANAGER.lock().as_mut() {
         Some(manager) => act(manager),
         None => fatal::die("memory was used before it was there", format_args!("")),
@@ -166,8 +152,7 @@ pub fn commit(address: u64, length: u64) -> Result<(), Error> {
 
 /// Answers a page fault: true when the page is there now and the access may be tried again.
 pub(crate) fn fault(address: u64, write: bool, execute: bool) -> bool {
-    // On the handler's stack, which is committed as a whole.
-    locked(|manager| {
+    with(|manager| {
         let page = address & !(PAGE_SIZE - 1);
         let Some(region) = manager.regions.find(address) else { return false };
         let allowed = match region.protection {
@@ -239,6 +224,8 @@ impl Manager {
                 region.protection = protection;
             }
         }
+        self.regions.join(start);
+        self.regions.join(end);
         Ok(())
     }
 

@@ -140,6 +140,23 @@ impl Regions {
         })
     }
 
+    /// Makes one region of two that meet at `address` and differ in nothing: a linear memory that grows page by page
+    /// stays one entry, and its faults stay a sequence.
+    pub fn join(&mut self, address: u64) {
+        let at = self.position(address);
+        let Some([below, above]) = at.checked_sub(1).and_then(|below| self.all_mut().get_mut(below..=at))
+        else {
+            return;
+        };
+        if below.end != address || above.start != address || below.protection != above.protection {
+            return;
+        }
+        below.end = above.end;
+        // SAFETY: entries above `at` move down over it.
+        unsafe { core::ptr::copy(self.table.add(at + 1), self.table.add(at), self.count - at - 1) };
+        self.count -= 1;
+    }
+
     /// Forgets what lies in a range.
     pub fn remove(&mut self, start: u64, end: u64) -> Result<(), Error> {
         self.split(start)?;
