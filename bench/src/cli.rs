@@ -79,6 +79,9 @@ struct Run {
     /// A `twine` to measure; by default it is built
     #[arg(long, value_name = "PROGRAM")]
     twine: Option<PathBuf>,
+    /// A `twine-bench-peer` to measure; by default it is built
+    #[arg(long, value_name = "PROGRAM")]
+    peer: Option<PathBuf>,
     /// Folder for results and report
     #[arg(long, default_value = "bench/target/report")]
     out: PathBuf,
@@ -129,7 +132,7 @@ impl Run {
     fn execute(self) -> Result<bool> {
         process::without_large_pages()?;
         let size = if self.quick { Size::Mini } else { self.size };
-        let kit = Kit::new(self.twine.clone(), self.quick, size, self.only.clone())?;
+        let kit = Kit::new(self.twine.as_deref(), self.peer.as_deref(), self.quick, size, self.only.clone())?;
         let rounds = if self.quick { 1 } else { self.rounds };
         let mut results = Results {
             schema: results::SCHEMA.to_owned(),

@@ -33,17 +33,24 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// Builds Twine and the peer, or takes a Twine that is there already.
-    pub fn new(twine: Option<PathBuf>, quick: bool, size: Size, only: Vec<String>) -> Result<Self> {
+    /// Builds Twine and the peer, or takes those that are there already.
+    pub fn new(
+        twine: Option<&Path>,
+        peer: Option<&Path>,
+        quick: bool,
+        size: Size,
+        only: Vec<String>,
+    ) -> Result<Self> {
         let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = bench.parent().context("the benchmark's folder has no parent")?.to_owned();
         let folder = bench.join("target/work");
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let twine = match twine {
-            Some(twine) => twine.canonicalize().with_context(|| twine.display().to_string())?,
-            None => build(&root, "twine", true)?,
+        let program = |given: Option<&Path>, workspace: &Path, package: &str, release: bool| match given {
+            Some(given) => given.canonicalize().with_context(|| given.display().to_string()),
+            None => build(workspace, package, release),
         };
-        let peer = build(bench, "twine-bench-peer", !quick)?;
+        let twine = program(twine, &root, "twine", true)?;
+        let peer = program(peer, bench, "twine-bench-peer", !quick)?;
         Ok(Self { root, folder, quick, only, size, twine, peer })
     }
 
