@@ -1,11 +1,10 @@
 //! What goes wrong, and files of JSON.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +38,6 @@ pub fn io(path: &Path) -> impl Fn(std::io::Error) -> Error {
 /// A complaint about the contents of `path`.
 pub fn malformed(path: &Path, why: impl ToString) -> Error {
     Error::Malformed { path: path.to_owned(), why: why.to_string() }
-}
-
-/// Reads JSON.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let file = BufReader::new(File::open(path).map_err(io(path))?);
-    serde_json::from_reader(file).map_err(|error| malformed(path, error))
 }
 
 /// A value as JSON with a line feed at the end; `path` is where it is going.

@@ -10,6 +10,7 @@
 mod error;
 mod generate;
 mod market;
+mod normal;
 mod positions;
 mod pricing;
 mod report;
@@ -18,7 +19,8 @@ mod scenarios;
 mod score;
 mod statement;
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -73,11 +75,15 @@ struct Score {
     #[arg(long)]
     statement: PathBuf,
     /// Where evidence over the statement goes: in Twine, anybody can check there that this program says it
-    #[cfg(target_os = "wasi")]
+    #[cfg(feature = "evidence")]
     #[arg(long)]
     evidence: Option<PathBuf>,
+    /// The lender's number in that evidence, as hexadecimal digits: no older evidence has it
+    #[cfg(feature = "evidence")]
+    #[arg(long, env = "NONCE", requires = "evidence")]
+    nonce: Option<String>,
     /// Paths of the Monte-Carlo simulation
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 100_000)]
     paths: usize,
     /// Seed of the simulation, which the statement names
     #[arg(long, default_value_t = 1)]
@@ -120,7 +126,7 @@ fn main() -> ExitCode {
 }
 
 fn score(options: &Score) -> Result<(), Error> {
-    let market = market::Market::read(&options.market)?;
+    let (market, market_sha256) = market::Market::read(&options.market)?;
     let mut books = positions::Books::new(market.instruments.len());
     let mut sources = Vec::new();
     for (name, file) in &options.positions {
@@ -128,22 +134,35 @@ fn score(options: &Score) -> Result<(), Error> {
         sources.push(statement::Source::of(name, &book));
         books.add(&book);
     }
-    let report = report::Report::of(&market, &books, options.paths, options.seed)?;
-    let statement = statement::Statement::new(&market, sources, &report, options.paths, options.seed);
-    error::write(&options.report, &error::json(&options.report, &report)?)?;
+    let Score { paths, seed, .. } = *options;
+    let computed = report::Report::of(&market, &books, paths, seed)?;
+    let report = error::json(&options.report, &computed)?;
+    error::write(&options.report, &report)?;
+    let statement = statement::Statement {
+        version: 1,
+        market_sha256,
+        sources,
+        simulation: statement::Simulation { paths, seed },
+        borrowers: computed.borrowers.len(),
+        report_sha256: statement::sha256(&report),
+    };
     let statement = error::json(&options.statement, &statement)?;
     error::write(&options.statement, &statement)?;
-    #[cfg(target_os = "wasi")]
+    let summary = computed.summary();
+    std::io::stdout().write_all(summary.as_bytes()).map_err(error::io(Path::new("standard output")))?;
+    #[cfg(feature = "evidence")]
     if let Some(path) = &options.evidence {
-        // No nonce: the statement names its inputs, so an old one is told by them.
-        let evidence = twine_guest::collect(&statement, &[]);
+        let nonce = hex::decode(options.nonce.as_deref().unwrap_or_default());
+        let nonce =
+            nonce.map_err(|_| Error::Model("the nonce is not an even number of hexadecimal digits"))?;
+        let evidence = twine_guest::collect(&statement, &nonce);
         error::write(path, &evidence.map_err(|why| error::malformed(path, why))?)?;
     }
     Ok(())
 }
 
-fn digest(market: &std::path::Path, file: &std::path::Path) -> Result<(), Error> {
-    let market = market::Market::read(market)?;
+fn digest(market: &Path, file: &Path) -> Result<(), Error> {
+    let (market, _) = market::Market::read(market)?;
     let book = positions::read(file, market.instruments.len())?;
     println!("{}", statement::Source::of("", &book).book_sha256);
     Ok(())

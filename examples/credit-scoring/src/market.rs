@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::error::{Error, malformed, read_json};
+use crate::error::{Error, io, malformed};
+use crate::statement::sha256;
 
 /// Everything that is priced with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,11 +90,12 @@ impl Instrument {
 }
 
 impl Market {
-    /// Reads and checks a market.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let market: Self = read_json(path)?;
+    /// Reads and checks a market; the file's SHA-256 with it.
+    pub fn read(path: &Path) -> Result<(Self, String), Error> {
+        let bytes = std::fs::read(path).map_err(io(path))?;
+        let market: Self = serde_json::from_slice(&bytes).map_err(|error| malformed(path, error))?;
         market.check().map_err(|why| malformed(path, why))?;
-        Ok(market)
+        Ok((market, sha256(&bytes)))
     }
 
     fn check(&self) -> Result<(), String> {
@@ -121,21 +122,5 @@ impl Market {
     /// Days of history.
     pub fn days(&self) -> usize {
         self.assets.first().map_or(0, |asset| asset.returns.len())
-    }
-
-    /// SHA-256 over the numbers that results depend on.
-    pub fn sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(self.rate.to_bits().to_le_bytes());
-        for asset in &self.assets {
-            for number in [asset.price, asset.volatility].iter().chain(&asset.returns) {
-                hash.update(number.to_bits().to_le_bytes());
-            }
-        }
-        for instrument in &self.instruments {
-            // Debug output of numbers is exact and the same everywhere.
-            hash.update(format!("{instrument:?}"));
-        }
-        hex::encode(hash.finalize())
     }
 }

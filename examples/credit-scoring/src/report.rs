@@ -1,12 +1,11 @@
 //! The lender's report.
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::market::{Instrument, Market};
 use crate::positions::Books;
-use crate::pricing::{World, price};
+use crate::pricing::{Pricer, Worlds};
 use crate::risk::{Losses, Risk, dot};
 use crate::scenarios::{self, STRESSES};
 use crate::score::Score;
@@ -54,20 +53,17 @@ impl Report {
     /// Computes it.
     pub fn of(market: &Market, books: &Books, paths: usize, seed: u64) -> Result<Self, Error> {
         let book = &books.total;
-        let today = World::today(market);
-        let mut prices = Vec::new();
-        price(&market.instruments, &today, &mut prices);
+        let pricer = Pricer::new(market, 1.0, market.rate);
+        let prices = pricer.price_one(&Worlds::today(market));
 
-        let mut historical = Losses::new(market, book.borrowers(), market.days());
-        scenarios::historical(market, |world| historical.add(market, book, world));
-        let mut simulated = Losses::new(market, book.borrowers(), paths);
-        scenarios::simulated(market, paths, seed, |world| simulated.add(market, book, world))?;
+        let mut historical = Losses::new(market, &pricer, book, market.days());
+        scenarios::historical(market, |worlds| historical.add(worlds));
+        let mut simulated = Losses::new(market, &pricer, book, paths);
+        scenarios::simulated(market, paths, seed, |worlds| simulated.add(worlds))?;
         let stressed: Vec<Vec<f64>> = STRESSES
             .iter()
             .map(|stress| {
-                let mut shocked = Vec::new();
-                price(&market.instruments, &stress.world(&today), &mut shocked);
-                shocked.iter().zip(&prices).map(|(shocked, today)| today - shocked).collect()
+                stress.values(market).iter().zip(&prices).map(|(shocked, today)| today - shocked).collect()
             })
             .collect();
 
@@ -102,9 +98,16 @@ impl Report {
         Ok(Self { borrowers: borrowers.collect() })
     }
 
-    /// SHA-256 of the report as JSON without spaces.
-    pub fn sha256(&self) -> String {
-        // Structures of numbers and strings always serialise.
-        hex::encode(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
+    /// A line for each borrower.
+    pub fn summary(&self) -> String {
+        let mut lines = "borrower     net worth        VaR 99 %     ES 97.5 %   points\n".to_owned();
+        for Borrower { borrower, net_worth, simulated: Risk { var_99, es_97_5, .. }, score, .. } in
+            &self.borrowers
+        {
+            let Score { points, grade, .. } = score;
+            lines +=
+                &format!("{borrower:8} {net_worth:13.0} {var_99:15.0} {es_97_5:13.0}   {points:6} {grade}\n");
+        }
+        lines
     }
 }

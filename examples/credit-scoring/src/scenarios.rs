@@ -6,7 +6,8 @@ use rand_xoshiro::rand_core::SeedableRng;
 
 use crate::error::Error;
 use crate::market::Market;
-use crate::pricing::World;
+use crate::normal::LANES;
+use crate::pricing::{Pricer, Worlds};
 
 /// A shock that people agree on, applied to every asset.
 pub struct Stress {
@@ -36,48 +37,48 @@ pub const STRESSES: [Stress; 6] = [
 ];
 
 impl Stress {
-    /// The world after it.
-    pub fn world(&self, today: &World) -> World {
-        World {
-            prices: today.prices.iter().map(|price| price * self.price).collect(),
-            volatilities: today.volatilities.iter().map(|volatility| volatility * self.volatility).collect(),
-            rate: today.rate + self.rate,
-        }
+    /// The values of all instruments after it.
+    pub fn values(&self, market: &Market) -> Vec<f64> {
+        let mut worlds = Worlds::today(market);
+        worlds.moved(market, 1, |_, returns| returns.fill(libm::log(self.price)));
+        Pricer::new(market, self.volatility, market.rate + self.rate).price_one(&worlds)
     }
 }
 
-/// Prices after one day with these returns.
-fn moved(market: &Market, returns: impl Iterator<Item = f64>, world: &mut World) {
-    for ((price, asset), change) in world.prices.iter_mut().zip(&market.assets).zip(returns) {
-        *price = asset.price * libm::exp(change);
+/// Calls `each` with a world for every day of the past, several at a time.
+pub fn historical(market: &Market, mut each: impl FnMut(&Worlds)) {
+    let mut worlds = Worlds::today(market);
+    for first in (0..market.days()).step_by(LANES) {
+        let days = first..market.days().min(first + LANES);
+        worlds.moved(market, days.len(), |asset, returns| {
+            returns[..days.len()].copy_from_slice(&market.assets[asset].returns[days.clone()]);
+        });
+        each(&worlds);
     }
 }
 
-/// Calls `each` with a world for every day of the past.
-pub fn historical(market: &Market, mut each: impl FnMut(&World)) {
-    let mut world = World::today(market);
-    for day in 0..market.days() {
-        moved(market, market.assets.iter().map(|asset| asset.returns[day]), &mut world);
-        each(&world);
-    }
-}
-
-/// Calls `each` with `paths` simulated worlds: normal returns with the covariances of the past.
+/// Calls `each` with `paths` simulated worlds, several at a time: normal returns with the covariances of the past.
 pub fn simulated(
     market: &Market,
     paths: usize,
     seed: u64,
-    mut each: impl FnMut(&World),
+    mut each: impl FnMut(&Worlds),
 ) -> Result<(), Error> {
     let factor = cholesky(covariances(market), market.assets.len())?;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut world = World::today(market);
-    let mut independent = vec![0.0; market.assets.len()];
-    for _ in 0..paths {
-        independent.fill_with(|| StandardNormal.sample(&mut random));
-        let row = |row: &[f64]| row.iter().zip(&independent).map(|(l, z)| l * z).sum::<f64>();
-        moved(market, factor.iter().map(|r| row(r)), &mut world);
-        each(&world);
+    let mut worlds = Worlds::today(market);
+    let mut independent = vec![[0.0; LANES]; market.assets.len()];
+    for first in (0..paths).step_by(LANES) {
+        let count = LANES.min(paths - first);
+        for path in 0..count {
+            independent.iter_mut().for_each(|numbers| numbers[path] = StandardNormal.sample(&mut random));
+        }
+        worlds.moved(market, count, |asset, returns| {
+            for (weight, numbers) in factor[asset][..=asset].iter().zip(&independent) {
+                returns.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += weight * number);
+            }
+        });
+        each(&worlds);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::pricing::normal_cdf;
+use crate::normal;
 
 /// Trading days of a year.
 const DAYS: f64 = 252.0;
@@ -36,7 +36,7 @@ impl Score {
             false if cushion > 0.0 => 10.0,
             false => -10.0,
         };
-        let default_probability = normal_cdf(-distance_to_default);
+        let default_probability = normal::distribution(-distance_to_default);
         let odds = default_probability.max(1e-12) / (1.0 - default_probability).max(1e-12);
         let points = (450.0 - 65.0 * libm::log2(odds)).clamp(300.0, 850.0) as u16;
         let grade = GRADES.iter().find(|(least, _)| points >= *least).map_or("very poor", |(_, name)| name);

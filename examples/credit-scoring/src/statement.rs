@@ -3,19 +3,28 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::market::Market;
 use crate::positions::Book;
-use crate::report::Report;
+
+/// SHA-256 in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
 
 /// The statement.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Statement {
-    version: u32,
-    market_sha256: String,
-    sources: Vec<Source>,
-    simulation: Simulation,
-    borrowers: usize,
-    report_sha256: String,
+    /// Of this format.
+    pub version: u32,
+    /// Of the file.
+    pub market_sha256: String,
+    /// Whose positions were read, in this order.
+    pub sources: Vec<Source>,
+    /// Of the Monte-Carlo simulation.
+    pub simulation: Simulation,
+    /// How many were scored.
+    pub borrowers: usize,
+    /// Of the lender's file.
+    pub report_sha256: String,
 }
 
 /// An institution's part.
@@ -27,10 +36,13 @@ pub struct Source {
     pub book_sha256: String,
 }
 
+/// What a simulation depends on.
 #[derive(Debug, PartialEq, Serialize)]
-struct Simulation {
-    paths: usize,
-    seed: u64,
+pub struct Simulation {
+    /// Number of paths.
+    pub paths: usize,
+    /// Of the random numbers.
+    pub seed: u64,
 }
 
 impl Source {
@@ -47,20 +59,6 @@ impl Source {
             institution: institution.to_owned(),
             positions: book.count,
             book_sha256: hex::encode(hash.finalize()),
-        }
-    }
-}
-
-impl Statement {
-    /// The statement about a report.
-    pub fn new(market: &Market, sources: Vec<Source>, report: &Report, paths: usize, seed: u64) -> Self {
-        Self {
-            version: 1,
-            market_sha256: market.sha256(),
-            sources,
-            simulation: Simulation { paths, seed },
-            borrowers: report.borrowers.len(),
-            report_sha256: report.sha256(),
         }
     }
 }
