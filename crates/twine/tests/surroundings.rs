@@ -81,6 +81,27 @@ fn a_signal_ends_it_at_once() {
 }
 
 #[test]
+fn a_volume_that_cannot_be_there_is_named() {
+    let user = User::new();
+    let place = user.state().join("no/such.volume");
+    let mount = format!("{}::/data", place.display());
+    user.run(&["--dir", &mount, &program("hello.wat")])
+        .fails(66, &[place.to_str().unwrap(), "its folder exists"]);
+}
+
+#[test]
+fn a_program_that_waits_for_input_is_stopped_too() {
+    let user = User::new();
+    let mut command = user.twine();
+    // It exits with 1 when its input fails.
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/count.wat");
+    command.args(["run", "--tee", "sim", "--timeout", "200ms", module]);
+    // This end stays open and says nothing.
+    let (input, _silent) = std::io::pipe().unwrap();
+    Ended::of(command.stdin(input)).fails(124, &["was stopped after 200ms"]);
+}
+
+#[test]
 fn a_long_argument_and_a_thousand_variables_arrive() {
     let user = User::new();
     // The most that Linux lets one argument have is 128 KiB.

@@ -271,7 +271,11 @@ impl Server for Service {
     }
 
     fn finish(&mut self, ask: Finish, data: &[u8], _: &mut [u8]) -> Result<(FinishReply, usize), Status> {
-        let outcome = Outcome::from_word(ask.outcome).ok_or(Status::Invalid)?;
+        let outcome = match Outcome::from_word(ask.outcome).ok_or(Status::Invalid)? {
+            // The program ended by itself on the error of a call that was cut short to stop it.
+            Outcome::Exited if self.0.stop.is_stopping() => Outcome::Stopped,
+            outcome => outcome,
+        };
         let message = String::from_utf8_lossy(data).into_owned();
         self.0.count(|totals| (totals.pages, totals.peak_pages) = (ask.pages, ask.peak_pages));
         self.0.set_end(End::Finished { outcome, code: ask.code as u32, message });
