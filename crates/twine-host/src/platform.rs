@@ -81,18 +81,19 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_state_folder_fails_its_check_only() {
+    fn only_a_state_folder_that_cannot_be_made_fails_its_check() {
         let folder = tempfile::tempdir().unwrap();
-        let failed = |path: &Path| -> Vec<_> {
-            probe(path)
-                .into_iter()
-                .filter(|c| !c.pass && c.needed_for == Need::Simulation)
-                .map(|c| c.id)
-                .collect()
-        };
-        let before = failed(folder.path());
-        let mut after = failed(&folder.path().join("missing"));
-        after.retain(|id| !before.contains(id));
-        assert_eq!(after, ["sim-state"]);
+        let state = |path: &Path| probe(path).into_iter().find(|check| check.id == "sim-state").unwrap();
+        let missing = folder.path().join("missing");
+        for path in [folder.path(), &missing, &missing.join("below")] {
+            assert!(state(path).pass, "{:?}", state(path));
+        }
+        assert!(!missing.exists());
+        std::fs::write(&missing, "a file").unwrap();
+        // Nobody makes folders in /proc, root included.
+        for path in [&missing, &missing.join("below"), Path::new("/proc/twine/state")] {
+            let check = state(path);
+            assert!(!check.pass && check.detail.contains(path.to_str().unwrap()), "{check:?}");
+        }
     }
 }

@@ -39,7 +39,10 @@ pub(super) fn checks() -> Vec<Check> {
         "sgx-size",
         Need::Hardware,
         max_log2 >= 39,
-        format!("the largest enclave has 2^{max_log2} bytes"),
+        match max_log2 {
+            0 => "CPUID does not say how large an enclave may be".into(),
+            _ => format!("the largest enclave has 2^{max_log2} bytes"),
+        },
         "the enclave needs 2^39 bytes of addresses: use a newer processor",
         &["sgx1"],
     ));

@@ -10,8 +10,7 @@ pub(super) fn checks(state: &Path) -> Vec<Check> {
     let dispatch = sim::can_dispatch_system_calls();
     let cpuid = sim::can_fault_cpuid();
     let addresses = sim::can_reserve(1 << 39);
-    let fuse =
-        if state.is_dir() { Fuse::peek(state) } else { Err(sim::StateError::NoFolder(state.to_path_buf())) };
+    let secrets = secrets(state);
     vec![
         Check::new(
             "sim-fsgsbase",
@@ -35,15 +34,9 @@ pub(super) fn checks(state: &Path) -> Vec<Check> {
         Check::new(
             "sim-state",
             Need::Simulation,
-            fuse.is_ok(),
-            match fuse {
-                Ok(true) => format!("{} holds the simulated processor's secrets", state.display()),
-                Ok(false) => {
-                    format!("{} is there; the first run makes the processor's secrets", state.display())
-                }
-                Err(error) => error.to_string(),
-            },
-            "create the folder, writable for this user, or restore the file in it",
+            secrets.is_ok(),
+            secrets.unwrap_or_else(|why| why),
+            "make it readable and writable for this user, restore the file in it, or name another with XDG_STATE_HOME",
             &[],
         ),
         Check::new(
@@ -63,4 +56,25 @@ pub(super) fn checks(state: &Path) -> Vec<Check> {
             &[],
         ),
     ]
+}
+
+/// Where the processor's secrets are or will be, or why they cannot be there.
+fn secrets(state: &Path) -> Result<String, String> {
+    let folder = state.display();
+    if state.is_dir() {
+        return match Fuse::peek(state) {
+            Ok(true) => Ok(format!("{folder} holds the simulated processor's secrets")),
+            Ok(false) => Ok(format!("{folder} is there; the first run makes the processor's secrets")),
+            Err(error) => Err(error.to_string()),
+        };
+    }
+    let Some(above) = state.ancestors().find(|folder| folder.exists()).filter(|folder| folder.is_dir())
+    else {
+        return Err(format!("the state folder {folder} cannot be made"));
+    };
+    // Whoever may make one folder there may make this one.
+    match tempfile::tempdir_in(above) {
+        Ok(_) => Ok(format!("the first run makes {folder} and the processor's secrets in it")),
+        Err(error) => Err(format!("the state folder {folder} cannot be made: {}: {error}", above.display())),
+    }
 }
