@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use twine::Image;
-use twine::image_format::key::{PublicKey, SigningKey};
+use twine::exit::Code;
+use twine::image_format::key::{KeyError, PublicKey, SigningKey};
 use twine::image_format::sgxs;
 use twine::image_format::sigstruct::{Date, Identity, Signed, Unsigned, Variant};
 
@@ -94,7 +95,7 @@ impl Options {
     pub fn execute(self, output: &Output) -> Result<ExitCode, Failure> {
         match self {
             Self::Sign { product, key, out } => {
-                let (signing_key, readable) = SigningKey::load(&key)?;
+                let (signing_key, readable) = SigningKey::load(&key).map_err(no_key(&key))?;
                 if readable {
                     note(format_args!(
                         "{}: others than its owner may read this key; chmod 600 it",
@@ -116,7 +117,8 @@ impl Options {
             }
             Self::Import { unsigned, signature, public_key, out } => {
                 let unsigned = Unsigned::from_bytes(&read(&unsigned)?)?;
-                let signed = unsigned.finish(&PublicKey::load(&public_key)?, &read(&signature)?)?;
+                let key = PublicKey::load(&public_key).map_err(no_key(&public_key))?;
+                let signed = unsigned.finish(&key, &read(&signature)?)?;
                 output.result(SCHEMA, Status::Success, &save(&signed, out)?);
             }
         }
@@ -134,6 +136,14 @@ impl Product {
         let identity =
             Identity { isvprodid: self.product, isvsvn: self.security_version, ..Identity::default() };
         Ok((mrenclave, Unsigned::new(mrenclave, &identity, variant, self.date)))
+    }
+}
+
+/// A file that is no key of the kind that is wanted.
+fn no_key(file: &Path) -> impl FnOnce(KeyError) -> Failure {
+    move |error| match error {
+        KeyError::Io { .. } => error.into(),
+        _ => Failure::new(Code::BadInput, "key", format!("{}: {error}", file.display())),
     }
 }
 

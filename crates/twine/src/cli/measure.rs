@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,10 +13,11 @@ use serde_json::Value;
 use twine::Program;
 use twine::image_format::{inspect, sgxs};
 use twine::workload::manifest::Config;
+use twine_host::run::Module;
 
 use super::enclave::ImageFiles;
 use super::failure::Failure;
-use super::output::{Output, Status};
+use super::output::{Output, Status, note};
 use super::workload::Workload;
 
 pub const SCHEMA: &str = "twine.measure/1";
@@ -100,7 +102,15 @@ impl Options {
             ));
         }
         let workload = match self.workload.is_named() {
-            true => Some(WorkloadIdentity::of(&self.workload.program()?)),
+            true => {
+                let program = self.workload.program()?;
+                if !program.module().is_none_or(is_module) {
+                    note(
+                        "this is no WebAssembly module: it has an identity, and no enclave runs it; see `twine inspect`",
+                    );
+                }
+                Some(WorkloadIdentity::of(&program))
+            }
             false => None,
         };
         let data = Data {
@@ -113,6 +123,18 @@ impl Options {
         };
         output.result(SCHEMA, Status::Success, &data);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whether the enclave will take it for a module at all.
+fn is_module(module: &Module) -> bool {
+    const HEAD: [u8; 8] = *b"\0asm\x01\0\0\0";
+    match module {
+        Module::Bytes(bytes) => bytes.starts_with(&HEAD),
+        Module::File(file) => {
+            let mut head = [0; HEAD.len()];
+            file.read_exact_at(&mut head, 0).is_ok() && head == HEAD
+        }
     }
 }
 
