@@ -13,7 +13,7 @@ if [ "${1:-}" = --against ]; then
     shift 2
 fi
 package=${1:-twine-enclave-image}
-repo=$(git rev-parse --show-toplevel)
+repo=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 if [ -n "$against" ] && [ -n "$(git -C "$repo" status --porcelain -- crates enclave)" ]; then
     echo "crates/ or enclave/ has uncommitted changes, which a clone does not have: commit them first" >&2
     exit 1

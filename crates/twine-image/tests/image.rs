@@ -6,6 +6,7 @@ use common::Copy;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use twine_abi::layout::{ELRANGE, THREADS};
 use twine_image::build::{BuildError, Options, Toolchain, build_enclave};
 use twine_image::key::SigningKey;
@@ -106,6 +107,17 @@ fn same_image_from_other_folders() {
     assert!(fs::read(first.image).unwrap() == fs::read(second.image).unwrap());
     // PKCS#1 v1.5 is deterministic: with one key the signatures agree as well.
     assert!(fs::read(first.production).unwrap() == fs::read(second.production).unwrap());
+}
+
+#[test]
+#[ignore = "builds the enclave twice in clones of what is committed: a quarter of an hour"]
+fn the_real_image_is_the_same_in_two_clones() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/reproduce.sh");
+    let compared = Command::new("sh").arg(script).output().unwrap();
+    let said = String::from_utf8_lossy(&compared.stdout);
+    println!("{said}");
+    assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stderr));
+    assert!(said.contains("the images agree; MRENCLAVE is "));
 }
 
 #[test]

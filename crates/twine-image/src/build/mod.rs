@@ -215,7 +215,6 @@ pub fn build_enclave(options: &Options, toolchain: &Toolchain) -> Result<Built, 
     built.mrenclave = sgxs::write(&image.pages, &mut stream).map_err(io_error("writing the image"))?;
     write(&built.image, &stream)?;
     write(&built.elf, &elf)?;
-    write(&built.elf, &elf)?;
     for (variant, path) in [(Variant::Production, &built.production), (Variant::Debug, &built.debug)] {
         let unsigned = Unsigned::new(built.mrenclave, &options.identity, variant, options.date);
         write(path, &unsigned.sign(&key)?.to_bytes())?;
