@@ -215,8 +215,10 @@ fn quickjs() -> Vec<Program> {
 
 /// The file format's write and read version: 1 for a rollback journal, 2 for a write-ahead log. Anything else prints what cannot
 /// be the same on both sides.
-const ROLLBACK: &str = "import os; h = open('/test.db', 'rb').read(20)[18:]; print(h if h == bytes([1, 1]) else os.urandom(9))";
-const AHEAD: &str = "import os; h = open('/test.db', 'rb').read(20)[18:]; print(h if h == bytes([2, 2]) else os.urandom(9))";
+const ROLLBACK: &str =
+    "import os; h = open('/test.db', 'rb').read(20)[18:]; print(h if h == bytes([1, 1]) else os.urandom(9))";
+const AHEAD: &str =
+    "import os; h = open('/test.db', 'rb').read(20)[18:]; print(h if h == bytes([2, 2]) else os.urandom(9))";
 
 fn sqlite() -> Vec<Program> {
     let new = |name: &str, header, args| {
@@ -332,7 +334,13 @@ const COREMARK_TIMES: &[Mask] = &[
     Mask::NumberAfter("Total ticks"),
     Mask::NumberAfter("Total time"),
     Mask::NumberAfter("Iterations/Sec"),
-    Mask::NumberAfter("CoreMark 1.0 :"),
+    // It chooses how often it runs, and says of itself whether that was long enough; the other checksums are compared.
+    Mask::NumberAfter("Iterations       :"),
+    Mask::RestAfter("crcfinal"),
+    Mask::Line("ERROR! Must execute for at least 10 secs"),
+    Mask::Line("Errors detected"),
+    Mask::Line("Correct operation validated"),
+    Mask::Line("CoreMark 1.0 :"),
 ];
 const DHRYSTONE_TIMES: &[Mask] = &[
     Mask::NumberAfter("Microseconds for one run through Dhrystone:"),
@@ -341,7 +349,7 @@ const DHRYSTONE_TIMES: &[Mask] = &[
 const BITCNTS_TIMES: &[Mask] =
     &[Mask::NumberAfter("Time:"), Mask::RestAfter("Best  >"), Mask::RestAfter("Worst >")];
 const PYSTONE_TIMES: &[Mask] = &[Mask::NumberAfter("passes ="), Mask::NumberAfter("benchmarks at")];
-const CPU_BENCHMARK_TIMES: &[Mask] = &[Mask::NumberAfter("Average"), Mask::NumberAfter("Time")];
+const CPU_BENCHMARK_TIMES: &[Mask] = &[Mask::NumberAfter("Time:"), Mask::NumberAfter("repeats):")];
 /// These programs judge their results themselves, and print the time alone.
 const LIBSODIUM_TIMES: &[Mask] = &[Mask::NumberAlone];
 

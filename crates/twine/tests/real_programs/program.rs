@@ -75,6 +75,8 @@ pub enum Mask {
     RestAfter(&'static str),
     /// A line that is a number and nothing else.
     NumberAlone,
+    /// A line with this text, which may be missing.
+    Line(&'static str),
 }
 
 /// How one run ended.
@@ -91,7 +93,7 @@ pub struct Row {
     pub name: String,
     /// Of the steps.
     pub status: Vec<Option<i32>>,
-    /// Of standard output, all steps together.
+    /// Of standard output and error, all steps together.
     pub output_bytes: usize,
     /// Bytes in files compared.
     pub file_bytes: u64,
@@ -180,7 +182,7 @@ impl Program {
                 None => Inside::new(cache)?.run(&module, step, stdin()?)?,
             };
             row.status.push(inner.status);
-            row.output_bytes += inner.stdout.len();
+            row.output_bytes += inner.stdout.len() + inner.stderr.len();
             row.seconds_outside += out.took.as_secs_f64();
             row.seconds_inside += inner.took.as_secs_f64();
             self.compare_ends(&out, &inner, row, &mut differences);
@@ -243,6 +245,7 @@ impl Mask {
         let is_of_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
         let (kept, rest) = match self {
             Self::RestAfter(text) => return Some([after(text)?.0, b"\n"].concat()),
+            Self::Line(text) => return after(text).map(|_| Vec::new()),
             Self::NumberAfter(text) => after(text)?,
             Self::NumberAlone => (&[][..], line.trim_ascii().iter().all(is_of_number).then_some(line)?),
         };
