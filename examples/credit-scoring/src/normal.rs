@@ -109,7 +109,7 @@ mod tests {
             let found = distribution(x);
             assert!((found - expected).abs() <= 2e-15, "N({x}) is {found}, not {expected}");
             // Far out the chance itself is tiny; its ratio holds.
-            assert!((found - expected).abs() <= 1e-6 * expected, "N({x}) is {found}, not {expected}");
+            assert!((found - expected).abs() <= 1e-5 * expected, "N({x}) is {found}, not {expected}");
         }
     }
 }
