@@ -171,8 +171,9 @@ pub(crate) fn fault(address: u64, write: bool, execute: bool) -> bool {
         }
         FAULTS.fetch_add(1, Ordering::Relaxed);
         let run = if region.next_fault == page { (region.run * 2).min(RUN.1) } else { RUN.0 };
-        // Sequential growth goes up from the fault; a single touch takes its aligned neighbourhood.
-        let start = if run > RUN.0 { page } else { (page & !(RUN.0 * PAGE_SIZE - 1)).max(region.start) };
+        // Sequential growth goes up from the fault; a single touch takes its neighbourhood, which is aligned in its region:
+        // pages of linear memory are.
+        let start = if run > RUN.0 { page } else { page - (page - region.start) % (RUN.0 * PAGE_SIZE) };
         let end = (start + run * PAGE_SIZE).min(region.end);
         region.run = run;
         region.next_fault = end;
