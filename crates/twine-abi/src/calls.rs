@@ -323,7 +323,8 @@ calls! {
         store_bytes, /// Of these, in use.
         used_bytes, /// A [`Window`].
         window, /// Nanoseconds, for [`Window::Interval`].
-        interval } => VolumeStateReply {}
+        interval, /// A [`Cipher`].
+        cipher } => VolumeStateReply {}
     /// One thing that checking a volume found wrong; the request's bytes say what, in words that are not of the contents.
     56 Finding as finding { /// Inode that it concerns; `u64::MAX`: none.
         inode, /// Slot of 4 KiB in the store; `u64::MAX`: none.
@@ -415,6 +416,18 @@ codes! {
         Interval = 2,
         /// The commits of one run that did not end properly.
         Run = 3,
+    }
+}
+
+codes! {
+    /// Which instructions the cipher of volumes has, by what `cpuid` answers inside.
+    Cipher {
+        /// None of its own.
+        Plain = 0,
+        /// AES-NI and PCLMULQDQ, 128 bits at a time.
+        Aes = 1,
+        /// VAES and VPCLMULQDQ, 256 bits at a time.
+        Vectors = 2,
     }
 }
 

@@ -19,6 +19,24 @@ pub enum Label {
     Owner {
         /// The key's [`id_of`].
         key: [u8; 32],
+        /// What keeps it fresh.
+        anchor: Anchored,
+    },
+}
+
+/// The anchor that a volume was made with, and without which nobody writes to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchored {
+    /// None.
+    No,
+    /// A record beside the store.
+    InsecureFile,
+    /// A service.
+    Service {
+        /// Its Ed25519 public key.
+        key: [u8; 32],
+        /// What it knows the volume by.
+        index: [u8; 32],
     },
 }
 
@@ -121,9 +139,18 @@ impl Label {
                 out.put(&identity.configid);
                 out.put(&[identity.debug.into()]);
             }
-            Self::Owner { key } => {
+            Self::Owner { key, anchor } => {
                 out.put(&[VERSION, 3]);
                 out.put(key);
+                match anchor {
+                    Anchored::No => out.put(&[0]),
+                    Anchored::InsecureFile => out.put(&[1]),
+                    Anchored::Service { key, index } => {
+                        out.put(&[2]);
+                        out.put(key);
+                        out.put(index);
+                    }
+                }
             }
         }
         out.0
@@ -146,7 +173,16 @@ impl Label {
         let to = match kind {
             1 => SealedTo::Enclave,
             2 => SealedTo::Signer,
-            3 => return Some(Self::Owner { key: bytes.take()? }),
+            3 => {
+                let key = bytes.take()?;
+                let anchor = match bytes.take()? {
+                    [0] => Anchored::No,
+                    [1] => Anchored::InsecureFile,
+                    [2] => Anchored::Service { key: bytes.take()?, index: bytes.take()? },
+                    _ => return None,
+                };
+                return Some(Self::Owner { key, anchor });
+            }
             _ => return None,
         };
         let (isvsvn, configsvn, product) = (bytes.number()?, bytes.number()?, bytes.number()?);
@@ -239,7 +275,9 @@ mod tests {
         let labels = [
             Label::Sealed(sealed(SealedTo::Enclave)),
             Label::Sealed(sealed(SealedTo::Signer)),
-            Label::Owner { key: [1; 32] },
+            Label::Owner { key: [1; 32], anchor: Anchored::No },
+            Label::Owner { key: [1; 32], anchor: Anchored::InsecureFile },
+            Label::Owner { key: [1; 32], anchor: Anchored::Service { key: [2; 32], index: [3; 32] } },
         ];
         for label in labels {
             let bytes = label.to_bytes();

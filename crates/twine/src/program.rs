@@ -87,7 +87,7 @@ impl Program {
     }
 
     /// Name of each volume whose freshness a service keeps, and the service's address.
-    pub(crate) fn anchors(&self) -> &[(String, String)] {
+    pub fn anchors(&self) -> &[(String, String)] {
         &self.anchors
     }
 

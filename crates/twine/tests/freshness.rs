@@ -1,6 +1,8 @@
 //! Old copies of a volume, forks, and anchors that are deleted, swapped or forged: each refused with its exit code.
 
 mod common;
+#[path = "common/liar.rs"]
+mod liar;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,6 +12,9 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
 use common::{Ended, User, program};
+use twine::Outcome;
+use twine_abi::calls::Call;
+use twine_host::run::End;
 
 /// Refused by an anchor.
 const ROLLED_BACK: i32 = 76;
@@ -18,11 +23,12 @@ struct Owner {
     user: User,
     freshness: String,
     address: Option<String>,
+    args: &'static [&'static str],
 }
 
 impl Owner {
     fn new(freshness: &str) -> Self {
-        Self { user: User::new(), freshness: freshness.to_owned(), address: None }
+        Self { user: User::new(), freshness: freshness.to_owned(), address: None, args: &[] }
     }
 
     /// The program that appends to a file and prints how often it has, on the volume `name` in the file `store`.
@@ -36,7 +42,7 @@ impl Owner {
             program("append.wat"),
         );
         let manifest = self.user.file("twine.toml", manifest);
-        self.user.run(&["--manifest", manifest.to_str().unwrap()])
+        self.user.run(&[self.args, &["--manifest", manifest.to_str().unwrap()]].concat())
     }
 
     #[track_caller]
@@ -48,6 +54,20 @@ impl Owner {
     #[track_caller]
     fn fails(&self, code: i32, texts: &[&str]) {
         self.run("data", "data.volume").fails(code, texts);
+    }
+
+    /// The same under an owner's key, by which the owner's tool opens it as well.
+    fn keyed(mut self) -> Self {
+        self.user.ok(&["key", "create", "--kind", "volume", "volume.key"]);
+        self.user.file("note", "by the owner");
+        self.freshness += "\nkey = \"owner\"";
+        self.args = &["--debug", "--insecure-volume-key", "data=volume.key"];
+        self
+    }
+
+    /// `twine volume VERB --key volume.key ARGS`
+    fn tool(&self, verb: &str, args: &[&str]) -> Ended {
+        Ended::of(self.user.twine().args(["volume", verb, "--key", "volume.key"]).args(args))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -279,4 +299,127 @@ fn a_second_opener_is_told() {
     let path = owner.path("data.volume");
     let _lock = twine_volume::store::FileStore::open(&path, true).unwrap();
     owner.fails(77, &["another process has it open"]);
+}
+
+/// An old copy, and a host that lies about what the service answers.
+#[test]
+fn no_lie_about_the_service_makes_an_old_copy_fresh() {
+    let (owner, _service) = served();
+    owner.counts("1\n");
+    let old = owner.copy();
+    owner.counts("2\n");
+    let new = owner.copy();
+    let manifest = owner.path("twine.toml");
+    let exited = |end: &End| matches!(end, End::Finished { outcome: Outcome::Exited, code: 0, .. });
+    let mut ended = 0;
+    for seed in 0..40 {
+        println!("seed {seed}");
+        restore(&old);
+        let mut twister = liar::Twister::new(seed, 1 + seed % 3, |call| call == Call::Anchor);
+        let lie = move |call, buffer: &mut [u8], length| twister.lie(call, buffer, length);
+        let lied = liar::run(&owner.user, &manifest, || (), lie);
+        ended += u32::from(liar::judge(seed, &lied.end) == "ended itself");
+        assert!(!exited(&lied.end), "seed {seed}: an old copy was taken: {}", lied.stdout.text());
+    }
+    assert!(ended > 3, "{ended}");
+    // The newest one is as good as before, and the service still knows it.
+    restore(&new);
+    owner.counts("3\n");
+}
+
+/// The newest copy, and a host that lies about its anchor's record: a run that ends well left a state that the anchor knows.
+#[test]
+fn lies_about_a_record_corrupt_nothing() {
+    let owner = Owner::new("freshness = \"insecure-file\"");
+    owner.counts("1\n");
+    let anchor = owner.path("data.volume.anchor");
+    let (store, record) = (owner.copy(), fs::read(&anchor).unwrap());
+    let manifest = owner.path("twine.toml");
+    let (mut well, mut refused) = (0, 0);
+    for seed in 0..40 {
+        println!("seed {seed}");
+        restore(&store);
+        fs::write(&anchor, &record).unwrap();
+        let mut twister = liar::Twister::new(seed, 1 + seed % 8, |call| call == Call::Anchor);
+        let lie = move |call, buffer: &mut [u8], length| twister.lie(call, buffer, length);
+        let lied = liar::run(&owner.user, &manifest, || (), lie);
+        liar::judge(seed, &lied.end);
+        if matches!(lied.end, End::Finished { outcome: Outcome::Exited, code: 0, .. }) {
+            assert_eq!(lied.stdout.text(), "2\n", "seed {seed}");
+            well += 1;
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(well > 3 && refused > 3, "{well} {refused}");
+    restore(&store);
+    fs::write(&anchor, &record).unwrap();
+    owner.counts("2\n");
+}
+
+#[test]
+fn the_owners_tool_keeps_to_a_file_anchor_and_moves_it() {
+    let owner = Owner::new("freshness = \"insecure-file\"").keyed();
+    owner.counts("1\n");
+    let info = owner.tool("info", &["data.volume"]);
+    for text in ["anchor      insecure-file\n", "anchor insecure-file (every-sync)"] {
+        assert!(info.stdout.contains(text), "{} {}", info.stdout, info.stderr);
+    }
+    let old = owner.copy();
+    owner.tool("cp", &["note", "data.volume::/"]).fails(0, &[]);
+    owner.tool("compact", &["data.volume"]).fails(0, &[]);
+    // What the tool wrote is no fork to the enclave, nor the other way round.
+    owner.counts("2\n");
+    assert_eq!(owner.tool("cat", &["data.volume::/note"]).stdout, "by the owner");
+    let new = owner.copy();
+    restore(&old);
+    for (verb, args) in [("ls", &["data.volume"][..]), ("cp", &["note", "data.volume::/"])] {
+        owner.tool(verb, args).fails(ROLLED_BACK, &["rolled back", "--salvage"]);
+    }
+    owner.tool("check", &["--salvage", "saved", "data.volume"]).fails(1, &[]);
+    assert_eq!(fs::read(owner.path("saved/log")).unwrap(), b"secret-in-a-file");
+    restore(&new);
+    let record = fs::read(owner.path("data.volume.anchor")).unwrap();
+    fs::remove_file(owner.path("data.volume.anchor")).unwrap();
+    owner.tool("ls", &["data.volume"]).fails(ROLLED_BACK, &["knows nothing of this volume"]);
+    fs::write(owner.path("data.volume.anchor"), record).unwrap();
+    owner.tool("ls", &["--anchor", "127.0.0.1:1", "data.volume"]).fails(64, &["leave out --anchor"]);
+    // A copy is no newer and no older than the volume, and has no record of its own.
+    owner.tool("snapshot", &["data.volume", "copy.volume"]).fails(0, &[]);
+    owner.tool("ls", &["copy.volume"]).fails(ROLLED_BACK, &["knows nothing of this volume"]);
+    // A new key leaves the anchor as it is; a new volume would have none.
+    owner.user.ok(&["key", "create", "--kind", "volume", "second.key"]);
+    owner
+        .tool("rekey", &["--new-key", "second.key", "--full", "data.volume"])
+        .fails(77, &["its anchor knows"]);
+    owner.tool("rekey", &["--new-key", "second.key", "data.volume"]).fails(0, &[]);
+    let info = owner.user.ok(&["volume", "info", "--key", "second.key", "data.volume"]);
+    assert!(info.contains("anchor      insecure-file\n"), "{info}");
+}
+
+#[test]
+fn the_owners_tool_asks_a_service_and_does_not_write_without() {
+    let (owner, service) = served();
+    let owner = owner.keyed();
+    let address = owner.address.clone().unwrap();
+    owner.counts("1\n");
+    let old = owner.copy();
+    owner
+        .tool("cp", &["note", "data.volume::/"])
+        .fails(77, &["a service keeps it fresh", "--anchor HOST:PORT"]);
+    owner.tool("ls", &["data.volume"]).fails(0, &["was not asked"]);
+    owner.tool("cp", &["--anchor", &address, "note", "data.volume::/"]).fails(0, &[]);
+    owner.counts("2\n");
+    let new = owner.copy();
+    restore(&old);
+    owner.tool("ls", &["--anchor", &address, "data.volume"]).fails(ROLLED_BACK, &["rolled back"]);
+    owner.tool("cp", &["--anchor", &address, "note", "data.volume::/"]).fails(ROLLED_BACK, &["rolled back"]);
+    restore(&new);
+    let (_impostor, _, other) = Service::start(&owner.user, "impostor.pem");
+    owner.tool("ls", &["--anchor", &other, "data.volume"]).fails(77, &["forged or an old one"]);
+    owner.tool("ls", &["--anchor", &address, "data.volume"]).fails(0, &[]);
+    drop(service);
+    owner
+        .tool("ls", &["--anchor", &address, "data.volume"])
+        .fails(74, &["the freshness anchor failed", &address]);
 }

@@ -7,6 +7,7 @@ use twine_enclave::{border, identity};
 use twine_volume::{
     Anchor, AnchorError, AnchorPolicy, AnchorRecord, InsecureFileAnchor, ServiceAnchor, Transport,
 };
+use twine_volume_key::Anchored;
 use twine_workload::{Freshness, Moves};
 
 use crate::volume::Random;
@@ -27,6 +28,15 @@ pub fn of(freshness: &Freshness, name: &str, store: u64) -> (Option<Box<dyn Anch
         Moves::OpenAndClose => AnchorPolicy::OpenAndClose,
     };
     (Some(anchor), policy)
+}
+
+/// What a label says of it.
+pub fn described(freshness: &Freshness, name: &str) -> Anchored {
+    match freshness {
+        Freshness::Run => Anchored::No,
+        Freshness::InsecureFile { .. } => Anchored::InsecureFile,
+        Freshness::Service { key, .. } => Anchored::Service { key: *key, index: index(name) },
+    }
 }
 
 /// What the service knows a volume by: signer, workload and name. Nothing that the host keeps enters it, so a volume that

@@ -9,7 +9,7 @@ use twine_abi::calls::{Finding as Found, Outcome as Code};
 use twine_abi::run::{EXPORT, IMPORT, Operation};
 use twine_enclave::border;
 use twine_volume::{Finding, MasterKey, Options, Volume, copy_tree, labels};
-use twine_volume_key::{Label, id_of};
+use twine_volume_key::{Anchored, Label, id_of};
 use twine_workload::MountSource;
 
 use crate::End;
@@ -101,7 +101,8 @@ fn tell(finding: &Finding) {
 fn export(name: &str, from: &Volume, key: &[u8; 32]) -> Result<(), End> {
     let target = format!("{name}{EXPORT}");
     let store = new_store(&target)?;
-    let master = MasterKey::new(*key).labelled(Label::Owner { key: id_of(key) }.to_bytes());
+    let master =
+        MasterKey::new(*key).labelled(Label::Owner { key: id_of(key), anchor: Anchored::No }.to_bytes());
     let to = Volume::create(Box::new(store), &master, volume::environment(), &Options::default())
         .map_err(|error| End::volume(&target, &error))?;
     copy(name, from, &to)?;

@@ -14,7 +14,7 @@ use twine_abi::wire::Status;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the services are.
-pub struct Anchors {
+pub(super) struct Anchors {
     services: Vec<(String, String)>,
 }
 
@@ -52,7 +52,7 @@ impl Anchors {
 }
 
 /// The file beside a store that holds its anchor's record.
-fn record_path(store: &Path) -> PathBuf {
+pub fn record_path(store: &Path) -> PathBuf {
     let mut name = store.file_name().unwrap_or_default().to_owned();
     name.push(".anchor");
     store.with_file_name(name)
@@ -82,8 +82,11 @@ fn swap(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), Status> {
     folder_file.sync_all().map_err(io)
 }
 
-/// Sends a message and reads the answer, each behind its length as a `u32`.
-fn ask(address: &str, message: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Sends a message to a service at `HOST:PORT` and reads the answer, each behind its length as a `u32`.
+///
+/// # Errors
+/// It is not reached, or does not answer in time.
+pub fn ask(address: &str, message: &[u8]) -> std::io::Result<Vec<u8>> {
     let unreachable = || std::io::Error::from(ErrorKind::AddrNotAvailable);
     let address = address.to_socket_addrs()?.next().ok_or_else(unreachable)?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;

@@ -3,7 +3,7 @@
 //! This is the untrusted side of `twine_abi`. Nothing here protects the program; what the host does wrong, the enclave
 //! notices or does not depend on.
 
-mod anchors;
+pub mod anchors;
 mod buffer;
 mod cache;
 pub mod folders;

@@ -575,6 +575,7 @@ impl Server for Service {
             sequence: ask.sequence,
             store_bytes: ask.store_bytes,
             used_bytes: ask.used_bytes,
+            cipher: Cipher::from_word(ask.cipher).ok_or(Status::Invalid)?,
         };
         self.0.count(|totals| totals.volumes.push(volume));
         done()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use twine_abi::calls::{Call, StartPhase, Window};
+use twine_abi::calls::{Call, Cipher, StartPhase, Window};
 
 /// Counts and times of one run.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,8 @@ pub struct Volume {
     pub store_bytes: u64,
     /// Of these, in use.
     pub used_bytes: u64,
+    /// Which instructions its cipher has.
+    pub cipher: Cipher,
 }
 
 /// Something wrong in a volume, and where.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use twine::{StartPhase, Stats, Window};
+use twine::{Cipher, StartPhase, Stats, Window};
 
 /// Counts; times in microseconds, sizes in bytes.
 #[derive(Serialize)]
@@ -40,6 +40,8 @@ struct Volume {
     sequence: u64,
     store_bytes: u64,
     used_bytes: u64,
+    /// Which instructions its cipher has: `vaes`, `aes-ni`, `none`.
+    cipher: &'static str,
 }
 
 /// What detects an old version of a volume after a restart.
@@ -95,6 +97,18 @@ impl Freshness {
         Self { anchor: "none".to_owned(), policy: None, window }
     }
 
+    /// Of a volume that was opened here: an anchor that was asked hears of every sync.
+    pub fn here(info: &twine_volume::Info) -> Self {
+        match info.anchor_policy {
+            None => Self::none(),
+            Some(_) => Self {
+                anchor: info.anchor.to_owned(),
+                policy: Some("every-sync"),
+                window: "nothing that a sync acknowledged".to_owned(),
+            },
+        }
+    }
+
     /// As the enclave told.
     pub fn of(volume: &twine::Volume) -> Self {
         let (policy, window) = match volume.window {
@@ -123,6 +137,11 @@ fn volume(volume: &twine::Volume) -> Volume {
         sequence: volume.sequence,
         store_bytes: volume.store_bytes,
         used_bytes: volume.used_bytes,
+        cipher: match volume.cipher {
+            Cipher::Vectors => "vaes",
+            Cipher::Aes => "aes-ni",
+            Cipher::Plain => "none",
+        },
     }
 }
 
@@ -164,10 +183,10 @@ impl fmt::Display for Statistics {
             writeln!(f, "    {:>9} us {}", phase.us, phase.name)?;
         }
         for volume in &self.volumes {
-            let Volume { name, freshness, sequence, used_bytes, store_bytes } = volume;
+            let Volume { name, freshness, sequence, used_bytes, store_bytes, cipher } = volume;
             writeln!(
                 f,
-                "  volume      {name}: state {sequence}, {used_bytes} of {store_bytes} bytes in use"
+                "  volume      {name}: state {sequence}, {used_bytes} of {store_bytes} bytes in use, AES-256-GCM by {cipher}"
             )?;
             writeln!(f, "              {freshness}")?;
         }

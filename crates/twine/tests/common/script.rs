@@ -177,6 +177,11 @@ impl Script {
         text
     }
 
+    /// Number of steps so far.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
     /// What the step was whose number the program printed.
     pub fn step(&self, printed: &str) -> String {
         let number = printed.trim().parse::<usize>().unwrap_or(0);

@@ -12,17 +12,25 @@ use twine_volume::{Label as Bytes, MasterKey};
 use twine_volume_key::{Identity, Label, Sealed, SealedTo, Unreadable, Versions, id_of};
 use twine_workload::KeyPolicy;
 
+use super::Wanted;
+use crate::anchor;
 use crate::secrets::Secrets;
 
 /// Why there is no key: for a person.
 type Result<T> = core::result::Result<T, String>;
 
 /// The key for a new volume or a new header, with the label by which it is found again.
-pub fn fresh(name: &str, policy: KeyPolicy, secrets: &Secrets) -> Result<MasterKey> {
+pub fn fresh(wanted: Wanted<'_>, secrets: &Secrets) -> Result<MasterKey> {
+    let Wanted { name, key: policy, freshness, .. } = wanted;
     let to = match policy {
         KeyPolicy::Enclave => SealedTo::Enclave,
         KeyPolicy::Signer => SealedTo::Signer,
-        KeyPolicy::Owner => return owners(name, secrets),
+        KeyPolicy::Owner => {
+            // Its owner's tool writes to it as well, and has no workload to tell it of the anchor.
+            let key = owners(name, secrets)?;
+            let label = Label::Owner { key: id_of(key), anchor: anchor::described(freshness, name) };
+            return Ok(MasterKey::new(*key).labelled(label.to_bytes()));
+        }
     };
     let own = identity::own_report();
     let mut sealed = Sealed { to, versions: versions_of(&own), key_id: [0; 32], identity: identity_of(&own) };
@@ -50,7 +58,7 @@ pub fn existing(name: &str, policy: KeyPolicy, label: &Bytes, secrets: &Secrets)
         (KeyPolicy::Signer, Label::Sealed(sealed)) if sealed.to == SealedTo::Signer => {
             sealed_key(name, &sealed)
         }
-        (KeyPolicy::Owner, Label::Owner { .. }) => owners(name, secrets),
+        (KeyPolicy::Owner, Label::Owner { .. }) => owners(name, secrets).map(|key| MasterKey::new(*key)),
         (_, label) => Err(format!(
             "it was made with {}, the workload says {}",
             match label {
@@ -86,16 +94,17 @@ pub fn explain_refusal(label: &Bytes, name: &str, secrets: &Secrets) -> String {
                 differences.join("; ")
             )
         }
-        Ok(Label::Owner { key }) if secrets.volume_key(name).is_some_and(|own| id_of(own) != key) => {
+        Ok(Label::Owner { key, .. }) if secrets.volume_key(name).is_some_and(|own| id_of(own) != key) => {
             "the owner's key that was given is not the one it was made with".to_owned()
         }
         _ => "its header was changed".to_owned(),
     }
 }
 
-fn owners(name: &str, secrets: &Secrets) -> Result<MasterKey> {
-    let key = secrets.volume_key(name).ok_or("its key is the owner's, and nobody gave one to this run")?;
-    Ok(MasterKey::new(*key).labelled(Label::Owner { key: id_of(key) }.to_bytes()))
+fn owners<'a>(name: &str, secrets: &'a Secrets) -> Result<&'a [u8; 32]> {
+    secrets
+        .volume_key(name)
+        .ok_or_else(|| "its key is the owner's, and nobody gave one to this run".to_owned())
 }
 
 fn sealed_key(name: &str, sealed: &Sealed) -> Result<MasterKey> {

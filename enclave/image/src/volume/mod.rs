@@ -68,7 +68,7 @@ pub fn open(wanted: Wanted<'_>, secrets: &Secrets) -> Result<Arc<Volume>, End> {
         (false, _) => {}
     }
     if new {
-        let master = key::fresh(name, policy, secrets).map_err(refused)?;
+        let master = key::fresh(wanted, secrets).map_err(refused)?;
         let (environment, options) = environment();
         let volume = Volume::create(Box::new(HostStore::new(handle)), &master, environment, &options);
         return volume.map(Arc::new).map_err(|error| End::volume(name, &error));
@@ -87,7 +87,7 @@ pub fn open(wanted: Wanted<'_>, secrets: &Secrets) -> Result<Arc<Volume>, End> {
         };
         if !read_only && key::is_outdated(label) {
             // A newer runtime, workload or processor: from now on older ones get no key for this header.
-            let newer = key::fresh(name, policy, secrets).map_err(refused)?;
+            let newer = key::fresh(wanted, secrets).map_err(refused)?;
             match rekey(&mut store, &master, &newer, &mut Random) {
                 Ok(()) => master = newer,
                 Err(Error::WrongKey) => {}
@@ -138,8 +138,22 @@ pub fn report(name: &str, volume: &Volume) {
         used_bytes: info.used_bytes,
         window: window as u64,
         interval,
+        cipher: cipher() as u64,
     };
     let _ = border::call(&state, format!("{name}\0{}", info.anchor).as_bytes(), &mut []);
+}
+
+/// What ring's choice depends on: it asks `cpuid` as this does.
+fn cipher() -> Cipher {
+    let has_aes = is_x86_feature_detected!("aes") && is_x86_feature_detected!("pclmulqdq");
+    let has_vectors = is_x86_feature_detected!("vaes")
+        && is_x86_feature_detected!("vpclmulqdq")
+        && is_x86_feature_detected!("avx2");
+    match (has_aes, has_vectors) {
+        (true, true) => Cipher::Vectors,
+        (true, false) => Cipher::Aes,
+        (false, _) => Cipher::Plain,
+    }
 }
 
 impl End {

@@ -7,7 +7,7 @@ use clap::Args;
 use twine::exit::Code;
 use twine_vfs::{Error, FileSystem, FileType};
 
-use super::open::{KeyFile, Mode, failed_inside};
+use super::open::{Access, Mode, failed_inside};
 use super::path::{Place, resolve};
 use super::transfer::pour;
 use super::transfer::volume::FileReader;
@@ -20,7 +20,7 @@ pub const SCHEMA: &str = "twine.volume.cat/1";
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// The volume, and files in it
     #[arg(value_name = "VOLUME::PATH", required = true)]
     places: Vec<Place>,

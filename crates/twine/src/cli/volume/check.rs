@@ -15,7 +15,7 @@ use twine_volume::Volume;
 use super::cp::Copied;
 use super::info::{Outside, Recovery};
 use super::inside::Inside;
-use super::open::{KeyFile, Mode, failed, open_store};
+use super::open::{Access, Mode, failed, open_store};
 use super::transfer::volume::Source;
 use super::transfer::{Lost, Tolerance, folder};
 use crate::cli::failure::Failure;
@@ -27,7 +27,7 @@ pub const SCHEMA: &str = "twine.volume.check/1";
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// Look at headers, records and length only, which needs no key and proves nothing
     #[arg(long)]
     structure: bool,
@@ -87,7 +87,7 @@ impl Options {
             Checked { whole: findings.is_empty(), findings, recovery: None, salvaged: None }
         } else {
             let volume = match (self.key.open(path, Mode::Read), self.salvage.as_deref()) {
-                (Err(failure), Some(to)) if failure.code == Code::BadInput => {
+                (Err(failure), Some(to)) if matches!(failure.code, Code::BadInput | Code::RolledBack) => {
                     return self.what_is_left(failure, to, output);
                 }
                 (opened, _) => opened?,

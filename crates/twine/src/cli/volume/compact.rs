@@ -10,7 +10,7 @@ use twine::Operation;
 
 use super::info::size;
 use super::inside::Inside;
-use super::open::{KeyFile, Mode, close, failed};
+use super::open::{Access, Mode, close, failed};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Status};
 
@@ -20,7 +20,7 @@ pub const SCHEMA: &str = "twine.volume.compact/1";
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// The volume
     volume: PathBuf,
     #[command(flatten)]

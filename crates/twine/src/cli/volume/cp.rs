@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use twine_vfs::{Error, FileType};
 
-use super::open::{KeyFile, Mode, close, failed_inside};
+use super::open::{Access, Mode, close, failed_inside};
 use super::path::{Place, resolve, split};
 use super::progress::Progress;
 use super::transfer::volume::Source;
@@ -23,7 +23,7 @@ pub const SCHEMA: &str = "twine.volume.cp/1";
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// Copy folders with everything in them
     #[arg(short, long)]
     recursive: bool,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use twine::exit::Code;
 use twine_volume::store::FileStore;
 use twine_volume::{Environment, Volume};
+use twine_volume_key::Anchored;
 
 use super::open::{KeyFile, close, failed};
 use crate::cli::failure::Failure;
@@ -43,7 +44,7 @@ impl Options {
         let store = FileStore::create(path).map_err(|error| failed(path)(error.into()))?;
         let created = Volume::create(
             Box::new(store),
-            &key.master(),
+            &key.master(Anchored::No),
             Environment::system(),
             &twine_volume::Options::default(),
         )

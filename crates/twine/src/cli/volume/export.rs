@@ -15,7 +15,7 @@ use twine_vfs::FileSystem;
 use super::cp::Copied;
 use super::info::size;
 use super::inside::Inside;
-use super::open::{KeyFile, Mode, close};
+use super::open::{Access, Mode, close};
 use super::progress::Progress;
 use super::transfer::volume::{Into, Source};
 use super::transfer::{Tolerance, folder, tar};
@@ -29,7 +29,7 @@ pub const IMPORT_SCHEMA: &str = "twine.volume.import/1";
 #[derive(Args)]
 pub struct Export {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// The volume
     volume: PathBuf,
     /// A new tar file, - for standard output, or an empty folder, in clear; of a sealed volume, a new volume under the
@@ -43,7 +43,7 @@ pub struct Export {
 #[derive(Args)]
 pub struct Import {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// The volume
     volume: PathBuf,
     /// A tar file, - for standard input, or a folder; into a volume that is to be sealed and does not exist yet, a volume

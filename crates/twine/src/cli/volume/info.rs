@@ -9,10 +9,10 @@ use clap::Args;
 use serde::Serialize;
 use twine::Operation;
 use twine_volume::{HeaderReport, structure};
-use twine_volume_key::{Label, Sealed, SealedTo, Unreadable};
+use twine_volume_key::{Anchored, Label, Sealed, SealedTo, Unreadable};
 
 use super::inside::Inside as Workload;
-use super::open::{KeyFile, Mode, failed, open_store};
+use super::open::{Access, Mode, failed, open_store};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Status};
 use crate::cli::stats::Freshness;
@@ -23,7 +23,7 @@ pub const SCHEMA: &str = "twine.volume.info/1";
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// The volume
     volume: PathBuf,
     #[command(flatten)]
@@ -64,7 +64,7 @@ enum Header {
 enum Key {
     Enclave(Identity),
     Signer(Identity),
-    Owner { key: String },
+    Owner { key: String, anchor: &'static str },
     Unnamed,
     Unknown,
 }
@@ -161,9 +161,17 @@ fn key(label: &twine_volume::Label) -> Key {
     match Label::from_bytes(label) {
         Ok(Label::Sealed(sealed)) if sealed.to == SealedTo::Enclave => Key::Enclave(identity(&sealed)),
         Ok(Label::Sealed(sealed)) => Key::Signer(identity(&sealed)),
-        Ok(Label::Owner { key }) => Key::Owner { key: hex::encode(key) },
+        Ok(Label::Owner { key, anchor }) => Key::Owner { key: hex::encode(key), anchor: anchor_name(anchor) },
         Err(Unreadable::Empty) => Key::Unnamed,
         Err(Unreadable::Unknown) => Key::Unknown,
+    }
+}
+
+fn anchor_name(anchor: Anchored) -> &'static str {
+    match anchor {
+        Anchored::No => "none",
+        Anchored::InsecureFile => "insecure-file",
+        Anchored::Service { .. } => "service",
     }
 }
 
@@ -203,8 +211,7 @@ impl Options {
                 sequence: info.sequence,
                 store_bytes: info.store_bytes,
                 used_bytes: info.used_bytes,
-                // A key in a file comes without an anchor: nothing detects an old copy.
-                freshness: Freshness::none(),
+                freshness: Freshness::here(&info),
                 recovery: Some(Recovery::of(&volume)),
             })
         } else {
@@ -231,7 +238,12 @@ impl fmt::Display for Outside {
         }
         for key in &self.key {
             match key {
-                Key::Owner { key } => writeln!(f, "opens for   key {key}")?,
+                Key::Owner { key, anchor } => {
+                    writeln!(f, "opens for   key {key}")?;
+                    if *anchor != "none" {
+                        writeln!(f, "anchor      {anchor}")?;
+                    }
+                }
                 Key::Enclave(identity) => writeln!(f, "opens for   one enclave\n{identity}")?,
                 Key::Signer(identity) => writeln!(f, "opens for   enclaves of one signer\n{identity}")?,
                 Key::Unnamed => writeln!(f, "opens for   whoever knows its key")?,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use twine::exit::Code;
 use twine_volume::{Entropy, MasterKey, SystemEntropy};
-use twine_volume_key::{Label, id_of};
+use twine_volume_key::{Anchored, Label, id_of};
 use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
@@ -60,9 +60,9 @@ impl VolumeKey {
         *self.0
     }
 
-    /// For a volume, whose header will say whose key it is.
-    pub fn master(&self) -> MasterKey {
-        MasterKey::new(*self.0).labelled(Label::Owner { key: self.id() }.to_bytes())
+    /// For a volume, whose header will say whose key it is, and what keeps it fresh.
+    pub fn master(&self, anchor: Anchored) -> MasterKey {
+        MasterKey::new(*self.0).labelled(Label::Owner { key: self.id(), anchor }.to_bytes())
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use twine_vfs::{Error, FileSystem, FileType, Ino};
 use twine_volume::Volume;
 
-use super::open::{KeyFile, Mode, failed_inside};
+use super::open::{Access, Mode, failed_inside};
 use super::path::{Place, resolve};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Status};
@@ -20,7 +20,7 @@ pub const SCHEMA: &str = "twine.volume.ls/1";
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// Type, links, size and time of each
     #[arg(short, long)]
     long: bool,

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
+use twine::exit::Code;
 use twine_volume::store::FileStore;
 use twine_volume::{Environment, SystemEntropy, Volume, copy_tree};
+use twine_volume_key::Anchored;
 
 use super::keys::VolumeKey;
-use super::open::{KeyFile, Mode, close, failed, failed_inside, open_store};
+use super::open::{Access, Mode, close, failed, failed_inside, open_store};
 use super::progress::Progress;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Status};
@@ -25,14 +27,15 @@ who has the old key and a copy of the volume from before, or of its first two bl
 is written from now on as well.
 
 With --full everything is encrypted again under new keys, into a new file that takes the old one's place when it is complete. \
-That needs the room for both, and gives the volume a new identity: an anchor starts anew.";
+That needs the room for both, and gives the volume a new identity, which an anchor does not know: one with an anchor is \
+refused.";
 
 /// Options of `twine volume rekey`.
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// The key that is to open it from now on
     #[arg(long, value_name = "FILE")]
     new_key: PathBuf,
@@ -54,7 +57,14 @@ impl Options {
     pub fn execute(self, output: &Output) -> Result<ExitCode, Failure> {
         let path = &self.volume;
         let (old, new) = (self.key.load()?, VolumeKey::load(&self.new_key)?);
+        let anchor = self.key.anchored(path)?;
         if self.full {
+            if anchor != Anchored::No {
+                let message = format!("{}: its anchor knows this volume and no other one", path.display());
+                let remedy = "export it, and import that into a new volume of its workload";
+                let remedy = Some(remedy.to_owned());
+                return Err(Failure { remedy, ..Failure::new(Code::Refused, "anchored", message) });
+            }
             // Held to the end: nobody writes to what is about to be replaced.
             let volume = self.key.open(path, Mode::Write)?;
             copy(&volume, path, &new)?;
@@ -62,7 +72,8 @@ impl Options {
             // Opened once, so that a wrong key and a damaged volume are told as everywhere.
             drop(self.key.open(path, Mode::Read)?);
             let mut store = open_store(path, Mode::Write)?;
-            twine_volume::rekey(&mut store, &old.master(), &new.master(), &mut SystemEntropy::default())
+            let (old, new) = (old.master(anchor), new.master(anchor));
+            twine_volume::rekey(&mut store, &old, &new, &mut SystemEntropy::default())
                 .map_err(failed(path))?;
         }
         let (old_key, new_key) = (hex::encode(old.id()), hex::encode(new.id()));
@@ -91,7 +102,7 @@ fn copy(volume: &Volume, path: &Path, key: &VolumeKey) -> Result<(), Failure> {
 fn copy_into(volume: &Volume, new: &Path, key: &VolumeKey) -> Result<(), Failure> {
     let store = FileStore::create(new).map_err(|error| failed(new)(error.into()))?;
     let options = twine_volume::Options::default();
-    let target = Volume::create(Box::new(store), &key.master(), Environment::system(), &options)
+    let target = Volume::create(Box::new(store), &key.master(Anchored::No), Environment::system(), &options)
         .map_err(failed(new))?;
     let mut progress = Progress::new();
     copy_tree(volume, &target, false, &mut |path| progress.entry(path)).map_err(|error| {
@@ -103,7 +114,7 @@ fn copy_into(volume: &Volume, new: &Path, key: &VolumeKey) -> Result<(), Failure
     // What takes the old one's place has been seen to open.
     let store = open_store(new, Mode::Read)?;
     let options = twine_volume::Options { read_only: true, ..options };
-    let opened = Volume::open(Box::new(store), &key.master(), Environment::system(), &options);
+    let opened = Volume::open(Box::new(store), &key.master(Anchored::No), Environment::system(), &options);
     opened.map(|_| ()).map_err(failed(new))
 }
 

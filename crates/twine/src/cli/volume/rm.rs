@@ -8,7 +8,7 @@ use serde::Serialize;
 use twine_vfs::{Error, FileSystem, FileType, Ino};
 use twine_volume::Volume;
 
-use super::open::{KeyFile, Mode, close, failed_inside};
+use super::open::{Access, Mode, close, failed_inside};
 use super::path::{Place, resolve, split};
 use super::progress::Progress;
 use crate::cli::failure::Failure;
@@ -23,7 +23,7 @@ const BATCH: usize = 1024;
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// Remove folders with everything in them
     #[arg(short, long)]
     recursive: bool,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use twine_volume::store::{FileStore, ReadAt, Store, StoreError, WriteAt};
 
 use super::info::{Outside, size};
-use super::open::{KeyFile, Mode, failed, open_store};
+use super::open::{Access, Mode, failed, open_store};
 use super::progress::Progress;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Status};
@@ -33,7 +33,7 @@ The copy opens under the same key, and is a state of the same volume: an anchor 
 #[command(after_help = HELP)]
 pub struct Options {
     #[command(flatten)]
-    key: KeyFile,
+    key: Access,
     /// The volume
     volume: PathBuf,
     /// The new file
@@ -85,7 +85,7 @@ impl Options {
         if !self.key.is_named() {
             return Ok((bytes, None));
         }
-        let volume = self.key.open(part, Mode::Read)?;
+        let volume = self.key.open_copy(part, &self.volume)?;
         if let Some(finding) = volume.check().map_err(failed(part))?.first() {
             let message = format!("{}: {finding}", self.volume.display());
             return Err(Failure {
