@@ -3,7 +3,7 @@
  * The variable OPERATION says what: OPERATION:COUNT. It is no argument, since a volume's key depends on those.
  * `create` makes COUNT empty files; `list` reads the directory to its end while it unlinks every tenth file and counts
  * each name once; `stat` looks at 20,000 of them and prints median and 99th percentile in nanoseconds; `sparse` makes
- * a file of COUNT GiB that holds 1 byte; `fill` writes and reads COUNT MiB; `hang` is `create`, then more that is not
+ * a file of COUNT GiB that holds 1 byte; `fill` writes, reads and removes COUNT MiB; `hang` is `create`, then more that is not
  * synced, and waits to be killed. One line: name, number of operations, nanoseconds, 99th
  * percentile.
  */
@@ -130,6 +130,8 @@ static void fill(const char *folder, uint32_t mib) {
         if (pread(file, block, 8, (off_t)i << 16) != 8 || block[0] != i) fail(path);
     }
     close(file);
+    /* What is left of it in the store is given back at the end. */
+    if (unlink(path)) fail(path);
 }
 
 static void hang(const char *folder, uint32_t count) {

@@ -38,7 +38,7 @@ impl Workload for Scale {
         let module = kit.wasm("scale", "scale", &source, &[])?;
         let place = Place { kit, module, folder: kit.folder("scale")? };
         let (files, kept, gib, mib) =
-            if kit.quick() { (1_000, 1_000, 2, 8) } else { (1_000_000, 200_000, 20, 2048) };
+            if kit.quick() { (1_000, 1_000, 2, 8) } else { (1_000_000, 200_000, 20, 10 << 10) };
         let row = |id: &str, title: &str, side: Side, at_most: f64| {
             Row::timed(format!("scale/{id}"), title, vec![side]).hold_value(TWINE, at_most)
         };
