@@ -9,10 +9,12 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-$here/target}
 [ $# -eq 0 ] || shift
-mkdir -p "$out"
-out=$(cd "$out" && pwd)
-cd "$here"
 target=${CARGO_TARGET_DIR:-$here/target}
+mkdir -p "$out" "$target"
+out=$(cd "$out" && pwd)
+target=$(cd "$target" && pwd)
+export CARGO_TARGET_DIR="$target"
+cd "$here"
 # Vectors of 128 bits: part of WebAssembly 2.0, and of x86-64 as SSE2.
 vectors=-Ctarget-feature=+simd128
 sysroot=${WASI_SYSROOT:-$here/../../bench/target/work/tools/sysroot}
