@@ -1,6 +1,7 @@
 //! The workloads, one file each.
 
 mod border;
+mod case;
 mod cost;
 mod polybench;
 mod programs;
@@ -24,5 +25,6 @@ pub fn all() -> Vec<Box<dyn Workload>> {
         Box::new(border::Border),
         Box::new(cost::Cost),
         Box::new(study::Study),
+        Box::new(case::CaseStudy),
     ]
 }
