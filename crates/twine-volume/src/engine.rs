@@ -13,7 +13,7 @@ use crate::format::{SEGMENT, SLOT, offset_of};
 use crate::info::Recovery;
 use crate::pool::{FoldMap, PageKey};
 use crate::provider::Clock;
-use crate::store::StoreError;
+use crate::store::{StoreError, WriteAt};
 use crate::tree::Core;
 
 /// An inode in memory.
@@ -139,7 +139,7 @@ impl Engine {
                 freed = true;
                 continue;
             }
-            if self.grow(need - free, self.limit)? {
+            if self.grow(need - free)? {
                 return Ok(());
             }
             if self.core.space.waiting() > 0 || dirty > 0 {
@@ -173,22 +173,34 @@ impl Engine {
     }
 
     /// Sees to it that a commit finds room where its blocks stand together: one large write is sooner durable than several
-    /// small ones. Takes a segment for it while the garbage stays in its bound.
+    /// small ones. Takes a segment for it while the garbage stays in its bound, and writes to it once: with the first write
+    /// to a place that was only allocated the host's file system has something of its own to commit.
     pub(crate) fn make_room_together(&mut self) -> Result<()> {
         let space = &mut self.core.space;
         if space.has_run() || space.free() + space.waiting() > space.used() / 4 + SEGMENT {
             return Ok(());
         }
         let limit = self.limit.min(space.slots().saturating_add(SEGMENT));
-        self.grow(1, limit).map(|_| ())
+        let Some((start, len)) = space.growth(1, limit) else { return Ok(()) };
+        let store = &mut self.core.io.store;
+        self.core.io.counters.resizes += 1;
+        match store.allocate(offset_of(start), offset_of(len)) {
+            Ok(()) => {
+                store.write(&[WriteAt { offset: offset_of(start), bytes: &vec![0; len as usize * SLOT] }])?;
+                self.core.space.grown(start, len);
+                Ok(())
+            }
+            Err(StoreError::NoSpace) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Asks the host for more space, up to a length of `limit` slots; whether it gave at least `want` slots.
-    fn grow(&mut self, want: u64, limit: u32) -> Result<bool> {
+    /// Asks the host for more space; whether it gave at least `want` slots.
+    fn grow(&mut self, want: u64) -> Result<bool> {
         let mut left = want;
         while left > 0 {
             let ask = u32::try_from(left).unwrap_or(u32::MAX);
-            let Some((start, len)) = self.core.space.growth(ask, limit) else { return Ok(false) };
+            let Some((start, len)) = self.core.space.growth(ask, self.limit) else { return Ok(false) };
             self.core.io.counters.resizes += 1;
             match self.core.io.store.allocate(offset_of(start), offset_of(len)) {
                 Ok(()) => self.core.space.grown(start, len),

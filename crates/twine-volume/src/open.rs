@@ -238,6 +238,11 @@ pub(crate) fn open(
     let mut engine = engine(core, clock, bounds, options, committed, recovered.state.record.next_ino);
     engine.recovery = recovered.report;
     engine.freshness = freshness;
+    if options.salvage && engine.live(ROOT_INO).is_err() {
+        // The names that are left lead to the rest.
+        let root = Inode::new(FileType::Directory, ROOT_INO, 0);
+        engine.inodes.insert(ROOT_INO, Live { opens: 1, ..Live::new(root) });
+    }
     let mut orphans = VecDeque::new();
     if !options.salvage {
         engine

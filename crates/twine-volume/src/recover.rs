@@ -77,6 +77,7 @@ pub(crate) fn recover(mut io: Io, pool: Pool, anchored: Option<&AnchorState>) ->
         space: Space::new(crate::format::SEGMENT),
         root: Root { pointer: state.record.root, level: state.record.level },
         dirty_nodes: 0,
+        tolerant: false,
     };
     if let Some(slot) = find_torn(&mut core.io, &state)? {
         // A commit whose blocks are not all there was never finished; its predecessor was, before it began.
@@ -115,7 +116,7 @@ pub(crate) fn salvage(mut io: Io, pool: Pool) -> Result<(Core, Recovered)> {
                     ..Recovery::default()
                 };
                 let space = Space::new(crate::format::SEGMENT);
-                let core = Core { io, pool, space, root, dirty_nodes: 0 };
+                let core = Core { io, pool, space, root, dirty_nodes: 0, tolerant: true };
                 return Ok((core, Recovered { next: state.clear.sequence + 1, state, report }));
             }
             Err(error) => broken = error,

@@ -19,6 +19,8 @@ pub(crate) struct Core {
     pub(crate) root: Root,
     /// Nodes in memory that are not sealed yet.
     pub(crate) dirty_nodes: usize,
+    /// Walks pass over leaves that do not verify: for what is left of a damaged volume.
+    pub(crate) tolerant: bool,
 }
 
 /// The tree's root.
@@ -32,7 +34,7 @@ impl Core {
     /// An empty tree in memory.
     pub(crate) fn empty(io: Io, pool: Pool, space: Space) -> Result<Core> {
         let root = Root { pointer: Pointer::in_memory(0), level: 0 };
-        let mut core = Core { io, pool, space, root, dirty_nodes: 0 };
+        let mut core = Core { io, pool, space, root, dirty_nodes: 0, tolerant: false };
         core.root.pointer = Pointer::in_memory(core.new_node(0)?.0);
         Ok(core)
     }

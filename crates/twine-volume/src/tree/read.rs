@@ -54,7 +54,16 @@ impl Core {
     pub(crate) fn scan(&mut self, from: Key, mut visit: impl FnMut(Key, &[u8]) -> bool) -> Result<()> {
         let mut from = from;
         loop {
-            let (frame, bound) = self.leaf_for(from)?;
+            let (frame, bound) = match self.leaf_for(from) {
+                Err(Error::Corrupted { .. }) if self.tolerant => match self.path_reaches(from, 0)?.1 {
+                    Some(bound) if bound > from => {
+                        from = bound;
+                        continue;
+                    }
+                    _ => return Ok(()),
+                },
+                found => found?,
+            };
             let page = self.pool.page(frame);
             let start = leaf::find(page, from).unwrap_or_else(|i| i);
             for i in start..node::count(page) {
