@@ -1,14 +1,19 @@
 //! Measured files and insecure folders as directories of a program.
 
 mod common;
+#[path = "common/liar.rs"]
+mod liar;
 #[path = "common/script.rs"]
 mod script;
 
+use std::collections::HashMap;
 use std::fs;
 
 use common::{Ended, User};
 use script::errno::*;
 use script::*;
+use twine::Outcome;
+use twine_host::run::End;
 
 fn run(user: &User, mounts: &[&str], script: &Script) -> Ended {
     let module = user.file("program.wat", script.wat());
@@ -205,4 +210,101 @@ fn a_measured_file_that_changes_after_it_was_measured_is_an_error() {
     let ended = twine::exit::of_end(&report.end);
     assert_eq!(ended, (twine::exit::Source::Guest, 0), "{} {:?}", s.step(&text(&out)), report.end);
     assert!(text(&log).contains("measured file /lib/sub/model.txt"), "{}", text(&log));
+}
+
+/// Any answer.
+struct Any;
+
+impl Expected for Any {
+    fn all(&self) -> Vec<u32> {
+        (0..77).collect()
+    }
+}
+
+/// Does everything to the folder at `dir`, whatever comes of it.
+fn tries_everything(s: &mut Script, dir: Fd) {
+    let file = s.open_with(dir, 0, "notes", CREAT, READ | WRITE | FD_SET_SIZE, 0, Any);
+    let iovec = "(i32.const 0) (i32.const 1)";
+    for operands in [format!("{file} {iovec} (i32.const 64)"), format!("{file} {iovec} (i32.const 64)")] {
+        s.call("fd_write", &operands, Any);
+    }
+    s.call("fd_pread", &format!("{file} {iovec} (i64.const 0) (i32.const 64)"), Any);
+    s.call("fd_filestat_get", &format!("{file} (i32.const 128)"), Any);
+    s.set_size(file, 3, Any);
+    s.set_times(file, 1, 2, 5, Any);
+    s.call("fd_sync", &file.to_string(), Any);
+    s.mkdir(dir, "below", Any);
+    s.symlink("notes", dir, "link", Any);
+    s.cannot_stat(dir, FOLLOW, "link", Any);
+    s.link(dir, 0, "notes", dir, "second", Any);
+    s.rename(dir, "second", dir, "below/third", Any);
+    for _ in 0..3 {
+        s.call(
+            "fd_readdir",
+            &format!("{dir} (i32.const 4096) (i32.const 200) (i64.const 0) (i32.const 64)"),
+            Any,
+        );
+    }
+    s.unlink(dir, "below/third", Any);
+    s.unlink(dir, "link", Any);
+    s.rmdir(dir, "below", Any);
+    s.unlink(dir, "notes", Any);
+    s.call("fd_close", &file.to_string(), Any);
+}
+
+/// A host that answers for folders as it likes: what is measured is what was measured or an error, what is in the volume stays
+/// as it was, and the enclave never panics.
+#[test]
+fn lies_about_folders_corrupt_nothing() {
+    let user = User::new();
+    lib(&user);
+    fs::create_dir(user.home.path().join("work")).unwrap();
+    // In the order of their paths.
+    let (data, lib, work) = (Fd::Number(3), Fd::Number(4), Fd::Number(5));
+    let mut s = Script::new();
+    let kept = s.open(data, "kept", CREAT, READ | WRITE);
+    s.write(kept, b"the volume's");
+    tries_everything(&mut s, work);
+    let model = s.open_with(lib, 0, "sub/model.txt", 0, READ, 0, Any);
+    let judged = s.steps();
+    s.read(model, 20, b"weights");
+    s.pread(kept, 20, 0, b"the volume's");
+    user.file("program.wat", s.wat());
+    let manifest = user.file(
+        "twine.toml",
+        "version = 1\n[workload]\n[[workload.mount]]\nguest = \"/lib\"\nkind = \"measured\"\n\
+         [[workload.mount]]\nguest = \"/work\"\nkind = \"insecure-host\"\n\
+         [[workload.mount]]\nguest = \"/data\"\nkind = \"volume\"\nname = \"data\"\n\
+         [host]\nmodule = \"program.wat\"\n[host.paths]\n\"/lib\" = \"lib\"\n\"/work\" = \"work\"\n\"/data\" = \"data.volume\"\n",
+    );
+    let honest = liar::run(&user, &manifest, || (), |_, _, length| length);
+    let step = s.step(&honest.stdout.text());
+    assert!(
+        matches!(honest.end, End::Finished { outcome: Outcome::Exited, code: 0, .. }),
+        "{:?} {step}",
+        honest.end
+    );
+    let mut ends = HashMap::<&str, u32>::new();
+    for seed in 0..60 {
+        println!("seed {seed}");
+        let _ = fs::remove_dir_all(user.home.path().join("work"));
+        fs::create_dir(user.home.path().join("work")).unwrap();
+        let mut twister = liar::Twister::new(seed, 1 + seed % 20, |call| call.name().starts_with("folder"));
+        let lied =
+            liar::run(&user, &manifest, || (), move |call, buffer, length| twister.lie(call, buffer, length));
+        let mut end = liar::judge(seed, &lied.end);
+        if let End::Finished { outcome: Outcome::Exited, code: 1, .. } = lied.end {
+            // The measured file could not be read, which is all that the host can do to it.
+            let step = s.step(&lied.stdout.text());
+            let number: usize = lied.stdout.text().trim().parse().unwrap();
+            assert!(number == judged + 1 && step.contains("fd_read"), "seed {seed}: {step}");
+            end = "an error of the program's";
+        }
+        *ends.entry(end).or_default() += 1;
+    }
+    println!("{ends:?}");
+    assert!(
+        ends["finished"] > 3 && ends["ended itself"] > 3 && ends["an error of the program's"] > 3,
+        "{ends:?}"
+    );
 }

@@ -268,6 +268,49 @@ fn check_says_what_is_damaged_and_salvage_keeps_the_rest() {
 }
 
 #[test]
+fn salvage_copies_what_is_left_of_a_volume_that_does_not_open() {
+    let user = owner();
+    let home = user.home.path();
+    fs::create_dir(home.join("tree")).unwrap();
+    let contents = |n: usize| format!("contents of file {n} ").repeat(20);
+    for n in 0..300 {
+        fs::write(home.join(format!("tree/{n}")), contents(n)).unwrap();
+    }
+    ok(&user, "import", &["data.volume", "tree"]);
+    let good = fs::read(home.join("data.volume")).unwrap();
+    let mut closed = 0;
+    for slot in 64..good.len() / 4096 {
+        if good[slot * 4096..][..4096].iter().all(|byte| *byte == 0) {
+            continue;
+        }
+        break_slot(&user, slot);
+        if volume(&user, "info", &["data.volume"]).code == Some(65) {
+            volume(&user, "check", &["data.volume"]).fails(65, &["slot"]);
+            let saved = format!("saved-{slot}");
+            let ended = volume(&user, "check", &["--salvage", &saved, "data.volume"]);
+            let (mut found, mut right) = (0, 0);
+            for n in 0..300 {
+                if let Ok(bytes) = fs::read(home.join(&saved).join(n.to_string())) {
+                    found += 1;
+                    right += usize::from(bytes == contents(n).as_bytes());
+                }
+            }
+            println!("slot {slot}: {:?}, {found} files, {right} of them whole", ended.code);
+            // Below a root that reads there is something left; what is left is right, or is said to be lost.
+            if ended.code == Some(1) {
+                let lost = ended.stdout.lines().filter(|line| line.starts_with("lost ")).count();
+                assert!(right + lost >= found, "slot {slot}: {found} files, {right} whole, {}", ended.stdout);
+                closed += usize::from(right > 100);
+            } else {
+                ended.fails(65, &[]);
+            }
+        }
+        fs::write(home.join("data.volume"), &good).unwrap();
+    }
+    assert!(closed > 0, "no broken block kept the volume from opening and left files");
+}
+
+#[test]
 fn a_cut_or_headless_volume_is_told_without_a_key() {
     let user = owner();
     let path = user.home.path().join("data.volume");
