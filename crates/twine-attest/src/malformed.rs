@@ -12,6 +12,14 @@ pub struct Malformed {
 
 impl Malformed {
     pub(crate) fn new(what: &'static str, why: impl ToString) -> Self {
-        Self { what, why: why.to_string() }
+        // Some parsers explain themselves on several lines.
+        let why = why
+            .to_string()
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
+        Self { what, why }
     }
 }

@@ -67,8 +67,7 @@ impl Options {
         let file = self.policy.display().to_string();
         let text = fs::read_to_string(&self.policy).map_err(Failure::reading(&self.policy))?;
         let policy = Policy::from_toml(&text, &file)?;
-        let key =
-            DeliveryKey::from_pem(&fs::read_to_string(&self.key).map_err(Failure::reading(&self.key))?)?;
+        let key = delivery_key(&self.key)?;
         let program = Program::from_config(&Config::read(&self.manifest)?)?;
         let bundle = bundle(&program, &key, self.secrets.as_deref())?;
         let collateral = self.collateral.source()?;
@@ -108,6 +107,15 @@ impl Options {
         channel.close();
         finish(output, judgement, ended, &program)
     }
+}
+
+/// The key in a file.
+pub fn delivery_key(path: &Path) -> Result<DeliveryKey, Failure> {
+    let pem = fs::read_to_string(path).map_err(Failure::reading(path))?;
+    DeliveryKey::from_pem(&pem).map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
+    })
 }
 
 /// What goes to the enclave.

@@ -18,7 +18,7 @@ use twine_attest::{Policy, sim};
 use twine_keys::{Audit, Config, Entry, EntryTable, Service};
 
 use super::collateral::Watched;
-use super::deploy::bundle;
+use super::deploy::{bundle, delivery_key};
 use super::failure::Failure;
 use super::output::{Output, Status, note};
 use super::pccs::Pccs;
@@ -55,8 +55,7 @@ impl Options {
         let text = fs::read_to_string(&place).map_err(Failure::reading(&place))?;
         let config = Config::from_toml(&text, &place.display().to_string())?;
         let path = |path: &Path| Config::path(&place, path);
-        let pem = path(&config.key);
-        let key = DeliveryKey::from_pem(&fs::read_to_string(&pem).map_err(Failure::reading(&pem))?)?;
+        let key = delivery_key(&path(&config.key))?;
         let entries: Vec<Entry> =
             config.workload.iter().map(|table| entry(table, &key, &path)).collect::<Result<_, _>>()?;
         let simulated = entries.iter().filter(|entry| entry.policy.evidence.insecure_simulation);
