@@ -23,6 +23,10 @@ passes! {
     memory_survives_exhaustion = "memory/exhaustion";
     memory_survives_fragments = "memory/fragments";
     memory_refuses_misuse = "memory/misuse";
+    bytes_are_copied = "bytes/copy";
+    bytes_are_moved = "bytes/move";
+    bytes_are_filled = "bytes/fill";
+    bytes_are_compared = "bytes/compare";
     heap_aligns = "heap/alignment";
     heap_refuses_what_it_cannot_have = "heap/refusal";
     heap_gives_back = "heap/trim";

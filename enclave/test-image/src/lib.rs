@@ -8,6 +8,7 @@ extern crate rustix as _;
 extern crate twine_enclave_libc as _;
 
 mod border;
+mod bytes;
 mod clock;
 mod cpuid;
 mod ends;
@@ -37,8 +38,9 @@ pub(crate) use ensure;
 
 type Test = (&'static str, fn() -> Verdict);
 
-const LISTS: [&[Test]; 9] = [
+const LISTS: [&[Test]; 10] = [
     border::TESTS,
+    bytes::TESTS,
     clock::TESTS,
     cpuid::TESTS,
     ends::TESTS,

@@ -4,11 +4,13 @@
 //! image is made for). The crate is `no_builtins`, so that the compiler does not turn these into calls of themselves.
 
 use core::arch::asm;
-use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};
+use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_set1_epi8, _mm_storeu_si128};
 use core::ffi::{c_char, c_int, c_void};
 
 /// From here on `rep movsb` wins.
-const LONG: usize = 512;
+const LONG: usize = 1024;
+/// From here on `rep stosb` does.
+const LONG_FILL: usize = 3072;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void {
@@ -33,17 +35,17 @@ fn alias(to: usize, from: usize) -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void {
     let distance = (to as usize).wrapping_sub(from as usize);
+    let apart = distance.wrapping_neg() >= count;
     // SAFETY: the caller's promises.
     unsafe {
-        if distance >= count {
-            // Upwards is right: either they do not overlap or `to` lies below.
-            if count <= 32 {
-                short(to.cast(), from.cast(), count);
-            } else {
-                forward(to.cast(), from.cast(), count);
+        match distance >= count {
+            true if apart => {
+                memcpy(to, from, count);
             }
-        } else {
-            backward(to.cast(), from.cast(), count);
+            // Upwards is right: `to` lies below.
+            true if count > 32 => forward(to.cast(), from.cast(), count),
+            true => short(to.cast(), from.cast(), count),
+            false => backward(to.cast(), from.cast(), count),
         }
     }
     to
@@ -110,7 +112,7 @@ unsafe fn store(to: *mut u8, value: __m128i) {
     unsafe { _mm_storeu_si128(to.cast(), value) }
 }
 
-/// More than 32 bytes, `to` below `from` or apart.
+/// More than 32 bytes, `to` below `from`.
 unsafe fn forward(to: *mut u8, from: *const u8, count: usize) {
     // SAFETY: within `count`; the last piece is read before the loop may overwrite it.
     unsafe {
@@ -145,17 +147,27 @@ unsafe fn backward(to: *mut u8, from: *const u8, count: usize) {
 pub unsafe extern "C" fn memset(to: *mut c_void, value: c_int, count: usize) -> *mut c_void {
     let bytes = u64::from(value as u8).wrapping_mul(0x0101_0101_0101_0101);
     let to8 = to.cast::<u8>();
-    // SAFETY: every access stays within `count` bytes.
+    // SAFETY: every access stays within `count` bytes; SSE2 is part of x86-64.
     unsafe {
-        if count >= LONG {
+        if count >= LONG_FILL {
             asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") value as u8,
                  options(nostack, preserves_flags));
-        } else if count >= 8 {
+        } else if count >= 16 {
+            let piece = _mm_set1_epi8(value as i8);
             let mut at = 0;
-            while at + 8 < count {
-                to8.add(at).cast::<u64>().write_unaligned(bytes);
-                at += 8;
+            while at + 64 <= count {
+                for part in [0, 16, 32, 48] {
+                    store(to8.add(at + part), piece);
+                }
+                at += 64;
             }
+            while at + 16 < count {
+                store(to8.add(at), piece);
+                at += 16;
+            }
+            store(to8.add(count - 16), piece);
+        } else if count >= 8 {
+            to8.cast::<u64>().write_unaligned(bytes);
             to8.add(count - 8).cast::<u64>().write_unaligned(bytes);
         } else {
             let mut at = 0;
