@@ -260,6 +260,8 @@ pub fn failed(path: &Path) -> impl Fn(Error) -> Failure {
 /// An error of a file inside a volume. What lies behind an EIO is the volume's own failure, if it has one.
 pub fn failed_inside(volume: &Volume, what: &str, error: twine_vfs::Error) -> Failure {
     use twine_vfs::Error as Fs;
+    // The top of what is copied has no path of its own.
+    let what = if what.is_empty() { "/" } else { what };
     let message = match volume.failure() {
         Some(failure) => format!("{what}: {error}: {failure}"),
         None => format!("{what}: {error}"),
