@@ -79,9 +79,8 @@ fn committing_costs_little_more_than_touching() {
     let mut image = Image::test();
     image.bytes[12..20].copy_from_slice(&(1_u64 << 39).to_le_bytes());
     for run in [16, 512] {
-        let enclave = sim()
-            .load(&image.bytes, &sign(sigstruct(image.mrenclave())), &Config::default())
-            .unwrap();
+        let enclave =
+            sim().load(&image.bytes, &sign(sigstruct(image.mrenclave())), &Config::default()).unwrap();
         let f = Fixture { enclave };
         f.enclave.protect(HEAP..HEAP + PAGES * 4096, Perms::RW).unwrap();
         f.poke(DATA + 0x100, &secinfo(RW | SecinfoFlags::PENDING));

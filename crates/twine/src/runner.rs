@@ -84,8 +84,7 @@ impl Runner {
     pub fn load_as(&self, config_id: Digest, config_svn: u16) -> Result<Loaded> {
         let started = Instant::now();
         let config = Config { id: config_id.0, svn: config_svn };
-        let enclave =
-            self.backend.load(self.image.sgxs(), &self.image.sigstruct().to_bytes(), &config)?;
+        let enclave = self.backend.load(self.image.sgxs(), &self.image.sigstruct().to_bytes(), &config)?;
         self.image.forget_pages();
         let (cache, quotes) = (self.cache.clone(), self.quotes.clone());
         Ok(Loaded { enclave, cache, quotes, took: started.elapsed() })
