@@ -411,6 +411,8 @@ fn benchmarks() -> Vec<Program> {
     programs
 }
 
+/// `box_seal` fails by itself about once in a hundred runs: it draws a length below 1000, thousands of times, and asserts that
+/// what is sealed and what is not differ, which of messages of one byte one in 256 does not.
 fn libsodium() -> Vec<Program> {
     const TESTS: &str = "aead_chacha20poly1305 aead_chacha20poly13052 aead_xchacha20poly1305 auth auth2 auth3 auth5 auth6 \
         auth7 box box2 box7 box8 box_easy box_easy2 box_seal box_seed chacha20 codecs core1 core2 core3 core4 core5 core6 \
