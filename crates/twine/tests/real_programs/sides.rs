@@ -115,7 +115,7 @@ const IMPORT: &str = "\
 import os, shutil, sys, tarfile
 with tarfile.open(fileobj=sys.stdin.buffer, mode='r|') as tar:
     for member in tar:
-        path = '/' + member.name
+        path = '/volume/' + member.name
         if member.isdir():
             os.makedirs(path, exist_ok=True)
         elif member.issym():
@@ -129,7 +129,7 @@ with tarfile.open(fileobj=sys.stdin.buffer, mode='r|') as tar:
 const EXPORT: &str = "\
 import sys, tarfile
 with tarfile.open(fileobj=sys.stdout.buffer, mode='w|') as tar:
-    tar.add('/', arcname='.')
+    tar.add('/volume', arcname='.')
 ";
 
 impl Volume {
@@ -159,7 +159,9 @@ impl Volume {
     }
 
     fn python(&mut self, script: &str, stdin: Stdio, cache: &Path) -> Result<Vec<u8>, Failure> {
-        let ended = self.start(&CPYTHON_3_11.file(cache, None)?, &["python", "-c", script], stdin)?;
+        // Not at the root: this module brings a `/usr` of its own, which hides the volume's.
+        let module = CPYTHON_3_11.file(cache, None)?;
+        let ended = self.start(&module, "/volume", &["python", "-c", script], stdin)?;
         match ended.status {
             Some(0) => Ok(ended.stdout),
             status => failed(format!(
@@ -174,10 +176,11 @@ impl Volume {
         let name = module.file_name().unwrap_or_default().to_str().ok_or("the module's name is not UTF-8")?;
         let args: Vec<_> =
             std::iter::once(step.argv0.unwrap_or(name)).chain(step.args.iter().map(String::as_str)).collect();
-        self.start(module, &args, stdin)
+        self.start(module, "/", &args, stdin)
     }
 
-    fn start(&mut self, module: &Path, args: &[&str], stdin: Stdio) -> Result<Ended, Failure> {
+    /// Runs a module with the volume at `guest`.
+    fn start(&mut self, module: &Path, guest: &str, args: &[&str], stdin: Stdio) -> Result<Ended, Failure> {
         self.version += 1;
         let manifest = self.folder.join("twine.toml");
         // Strings and lists of strings are written alike in JSON and TOML.
@@ -189,9 +192,9 @@ impl Volume {
                 "version = 1\n\
                  [workload]\nargs = {args}\n\
                  [workload.identity]\nowner = \"{owner}\"\nname = \"real-program\"\nversion = {version}\n\
-                 [[workload.mount]]\nguest = \"/\"\nkind = \"volume\"\nname = \"root\"\n\
+                 [[workload.mount]]\nguest = \"{guest}\"\nkind = \"volume\"\nname = \"root\"\n\
                  [host]\nmodule = {module}\nsignature = \"twine.sig\"\ntimeout = \"30m\"\n\
-                 [host.paths]\n\"/\" = \"root.volume\"\n"
+                 [host.paths]\n\"{guest}\" = \"root.volume\"\n"
             ),
         )?;
         let signature = self.folder.join("twine.sig");
