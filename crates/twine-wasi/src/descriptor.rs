@@ -1,5 +1,6 @@
 //! What a descriptor stands for, and the table of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use twine_vfs::{FileSystem, Ino};
@@ -66,17 +67,18 @@ impl Directory {
     }
 }
 
-/// Descriptors by number. New ones take the lowest free number, as in POSIX.
+/// Descriptors by number. New ones take the highest number that was freed, as in Wasmtime: a program that has closed its
+/// standard output does not go on writing to the file that it opens next.
 pub(crate) struct Table {
     slots: Vec<Option<Descriptor>>,
-    /// No number below is free.
-    lowest_free: usize,
+    /// Numbers of empty slots.
+    free: BTreeSet<u32>,
     limit: usize,
 }
 
 impl Table {
     pub(crate) fn new(limit: usize) -> Self {
-        Table { slots: Vec::new(), lowest_free: 0, limit }
+        Table { slots: Vec::new(), free: BTreeSet::new(), limit }
     }
 
     pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
@@ -113,24 +115,22 @@ impl Table {
     }
 
     pub(crate) fn must_have_room(&self) -> Result<(), Errno> {
-        if self.lowest_free < self.limit { Ok(()) } else { Err(Errno::MFILE) }
+        if self.slots.len() - self.free.len() < self.limit { Ok(()) } else { Err(Errno::MFILE) }
     }
 
     pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
         self.must_have_room()?;
-        let fd = self.lowest_free;
-        match self.slots.get_mut(fd) {
+        let fd = self.free.pop_last().unwrap_or(self.slots.len() as u32);
+        match self.slots.get_mut(fd as usize) {
             Some(slot) => *slot = Some(descriptor),
             None => self.slots.push(Some(descriptor)),
         }
-        let taken = self.slots.iter().skip(fd).take_while(|slot| slot.is_some()).count();
-        self.lowest_free = fd + taken;
-        Ok(fd as u32)
+        Ok(fd)
     }
 
     pub(crate) fn remove(&mut self, fd: u32) -> Result<Descriptor, Errno> {
         let descriptor = self.slots.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::BADF)?;
-        self.lowest_free = self.lowest_free.min(fd as usize);
+        self.free.insert(fd);
         Ok(descriptor)
     }
 

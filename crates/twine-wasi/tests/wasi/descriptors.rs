@@ -3,14 +3,14 @@
 use crate::guest::*;
 
 #[test]
-fn the_lowest_free_number_is_taken() {
+fn the_highest_free_number_is_taken() {
     let mut guest = Guest::new();
     let fds: Vec<u32> = (0..4).map(|index| guest.create(&format!("f{index}"))).collect();
     assert_eq!(fds, [4, 5, 6, 7]);
     for fd in [6, 4, 5] {
         guest.close(fd).unwrap();
     }
-    assert_eq!([guest.create("a"), guest.create("b"), guest.create("c"), guest.create("d")], [4, 5, 6, 8]);
+    assert_eq!([guest.create("a"), guest.create("b"), guest.create("c"), guest.create("d")], [6, 5, 4, 8]);
     guest.close(0).unwrap();
     assert_eq!(guest.create("e"), 0);
 }
