@@ -76,7 +76,8 @@ fn touch() -> Verdict {
     Ok(())
 }
 
-/// A range that becomes accessible piece by piece, as a linear memory that grows: one fault a piece, wherever it begins.
+/// A range that becomes accessible piece by piece, as a linear memory that grows: one fault a piece, wherever it begins,
+/// and one region in the end.
 fn grow() -> Verdict {
     const PIECE: u64 = 64 << 10;
     let reserved = reserve(17 * MIB, Protection::NONE)?;
@@ -84,10 +85,17 @@ fn grow() -> Verdict {
     let faults = memory::faults();
     for piece in (0..16 * MIB).step_by(PIECE as usize) {
         done("protect", memory::protect(at + piece, PIECE, Protection::RW))?;
-        (0..PIECE).step_by(PAGE_SIZE as usize).for_each(|page| write(at + piece + page, page));
+        // From its end, as an allocator writes the head of what is left.
+        (0..PIECE / PAGE_SIZE).rev().for_each(|page| write(at + piece + page * PAGE_SIZE, page));
     }
     let taken = memory::faults() - faults;
     ensure!(taken <= 16 * MIB / PIECE, "{taken} faults");
+    // The pieces are one region now: runs over them double as they do in a region that was never in pieces.
+    done("decommit", memory::decommit(at, 16 * MIB))?;
+    let faults = memory::faults();
+    (0..16 * MIB).step_by(PAGE_SIZE as usize).for_each(|page| write(at + page, page));
+    let taken = memory::faults() - faults;
+    ensure!(taken <= 16, "{taken} faults of a region that was joined");
     done("release", memory::release(reserved, 17 * MIB))
 }
 
