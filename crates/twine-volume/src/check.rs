@@ -14,8 +14,7 @@ use crate::format::inode::Inode;
 use crate::format::key::{self, Key};
 use crate::format::node::{self, inner, leaf};
 use crate::format::pointer::Pointer;
-use crate::format::record::{CLEAR, Clear};
-use crate::format::{Page, RESERVED, RING, RING_LEN, ROOT_INO, SEGMENT, SLOT, offset_of};
+use crate::format::{LOG, LOG_LEN, Page, RING, ROOT_INO, SEGMENT, SLOT, log, offset_of, record, reserved};
 use crate::open::read_headers;
 use crate::store::{ReadAt, Store};
 
@@ -87,17 +86,20 @@ pub fn structure(store: &mut dyn Store) -> Result<Structure> {
         Found::Version(version) => HeaderReport::Version(version),
         Found::Whole(header, _) => HeaderReport::Whole { id: header.id, generation: header.generation },
     });
-    let mut bytes = vec![0; RING_LEN as usize * SLOT];
+    let mut bytes = vec![0; (LOG + LOG_LEN - RING) as usize * SLOT];
     store.read(&mut [ReadAt { offset: offset_of(RING), buf: &mut bytes }])?;
-    let clear: Vec<_> =
-        bytes.chunks_exact(SLOT).filter_map(|page| Clear::decode(page.get(..CLEAR)?)).collect();
+    let sequence = |page: &[u8]| {
+        let root = record::Clear::decode(page.get(..record::CLEAR)?).map(|clear| clear.sequence);
+        root.or_else(|| log::Clear::decode(page.get(..log::CLEAR)?).map(|clear| clear.sequence))
+    };
+    let sequences: Vec<_> = bytes.chunks_exact(SLOT).filter_map(sequence).collect();
     let length = store.length()?;
     Ok(Structure {
         headers,
-        records: clear.len() as u32,
-        newest: clear.iter().map(|c| c.sequence).max(),
+        records: sequences.len() as u32,
+        newest: sequences.into_iter().max(),
         length,
-        length_is_plausible: length.is_multiple_of(offset_of(SEGMENT)) && length >= offset_of(RESERVED),
+        length_is_plausible: length.is_multiple_of(offset_of(SEGMENT)) && length >= offset_of(SEGMENT),
     })
 }
 
@@ -133,19 +135,20 @@ impl Survey {
 }
 
 impl Engine {
-    /// Reads and verifies everything, past the cache. Changes are committed first.
+    /// Reads and verifies everything below the last root, past the cache. Where writing is allowed, changes are committed
+    /// to it first; else what the log adds was verified when it was read.
     pub(crate) fn check(&mut self) -> Result<Vec<Finding>> {
-        self.sync()?;
+        self.settle()?;
         let slots = vec![false; self.core.space.slots() as usize];
         let mut survey = Survey { slots, ..Survey::default() };
-        let root = self.core.root;
+        let root = self.committed.root;
         self.survey(&mut survey, &root.pointer, root.level, (Key(0), None))?;
         if !survey.incomplete {
             compare_names(&mut survey);
             compare_contents(&mut survey);
             let seen = std::mem::take(&mut survey.slots);
-            for (slot, seen) in (0..).zip(seen).skip(RESERVED as usize) {
-                match (self.core.space.is_used(slot), seen) {
+            for (slot, seen) in (0..).zip(seen).skip(reserved(self.core.io.keys.version()) as usize) {
+                match (self.core.space.is_committed(slot), seen) {
                     (true, false) => survey.report("a used slot that nothing refers to", None, Some(slot)),
                     (false, true) => survey.report("a slot in use that the map calls free", None, Some(slot)),
                     _ => {}

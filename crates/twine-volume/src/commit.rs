@@ -1,11 +1,13 @@
-//! Making the state in memory the committed one: one record, one barrier (section 7).
+//! Making the state in memory the committed one: one record, one barrier (section 7). Here as a root; in the log in `log`.
 
 use crate::anchor::{Anchor, AnchorPolicy, AnchorState, Successor};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::format::TAG;
 use crate::format::key::Key;
+use crate::format::log::{Changes, State};
 use crate::format::record::{DELTA_MAX, Record, slot_of};
+use crate::format::{TAG, WITHOUT_LOG};
+use crate::tree::Root;
 
 /// Blocks without a barrier that a record may leave to the next opener to verify: 64 MiB.
 const UNSYNCED_BLOCKS: u64 = 16 * 1024;
@@ -21,6 +23,12 @@ pub(crate) struct Anchored {
     pub(crate) tag: [u8; TAG],
     /// The sequence of the next commit: above every record that was ever seen.
     pub(crate) next: u64,
+    /// The last state that is a root, which the log goes on from.
+    pub(crate) base: State,
+    /// That root.
+    pub(crate) root: Root,
+    /// Slots of the log that hold records of this run's; `None` until the run has written a root, and where there is no log.
+    pub(crate) logged: Option<u32>,
     pub(crate) anchor: Option<LiveAnchor>,
 }
 
@@ -52,21 +60,34 @@ impl Engine {
         if self.read_only || !self.changed {
             return Ok(());
         }
-        self.change(|engine| {
-            engine.reap(REAPED)?;
-            let cleaned = match engine.cleaning {
-                Some(_) => engine.clean_some()?,
-                None => {
-                    engine.make_room_together()?;
-                    false
-                }
-            };
-            engine.commit()?;
-            if cleaned { engine.give_back(0) } else { engine.give_back_idle() }
-        })
+        self.change(|engine| if engine.commit_to_log()? { Ok(()) } else { engine.commit_and_tidy() })
     }
 
-    /// One commit. Only called where the state in memory is a whole one.
+    /// Commits a root if anything changed since the last one, what the log has of it included.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        if self.read_only || !self.changed && self.committed.sequence == self.committed.base.sequence {
+            return Ok(());
+        }
+        self.change(Engine::commit_and_tidy)
+    }
+
+    fn commit_and_tidy(&mut self) -> Result<()> {
+        self.reap(REAPED)?;
+        let cleaned = match self.cleaning {
+            Some(_) => self.clean_some()?,
+            None => {
+                self.make_room_together()?;
+                false
+            }
+        };
+        self.commit()?;
+        if cleaned { self.give_back(0) } else { self.give_back_idle() }
+    }
+
+    /// One commit as a root. Only called where the state in memory is a whole one.
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.write_back(false)?;
         self.store_inodes()?;
@@ -77,7 +98,7 @@ impl Engine {
         }
         let mut sequence = self.committed.next;
         // After many torn commits in a row the ring comes round to the one good record, which must stay.
-        if slot_of(sequence) == slot_of(self.committed.sequence) {
+        if slot_of(sequence) == slot_of(self.committed.base.sequence) {
             sequence += 1;
         }
         let record = Record {
@@ -90,18 +111,36 @@ impl Engine {
             unsynced: self.core.io.unsynced(),
             delta,
         };
-        let body = record.encode().ok_or(Error::Bug("a record that is too long"))?;
+        let body =
+            record.encode(self.core.io.keys.version()).ok_or(Error::Bug("a record that is too long"))?;
         let (slot, page, tag) = self.core.io.seal_record(sequence, &body)?;
-        let successor = Successor { sequence, tag };
-        self.announce(successor)?;
-        self.core.io.flush(Some((slot, &page)))?;
-        self.core.io.barrier()?;
-        self.committed.sequence = sequence;
-        self.committed.tag = tag;
-        self.committed.next = sequence + 1;
         self.lull.lowest = self.lull.lowest.min(self.core.space.free());
-        self.core.space.committed();
+        self.make_durable(Successor { sequence, tag }, slot, &page, |engine| {
+            engine.core.space.committed();
+            let committed = &mut engine.committed;
+            committed.base = State { sequence, tag };
+            committed.root = engine.core.root;
+            committed.logged = (engine.core.io.keys.version() != WITHOUT_LOG).then_some(0);
+        })
+    }
+
+    /// Writes a record with the last blocks, and takes note, with `done`, that it is durable.
+    pub(crate) fn make_durable(
+        &mut self,
+        successor: Successor,
+        slot: u32,
+        record: &[u8],
+        done: impl FnOnce(&mut Self),
+    ) -> Result<()> {
+        self.announce(successor)?;
+        self.core.io.flush(Some((slot, record)))?;
+        self.core.io.barrier()?;
+        self.committed.sequence = successor.sequence;
+        self.committed.tag = successor.tag;
+        self.committed.next = successor.sequence + 1;
         self.core.io.counters.commits += 1;
+        done(self);
+        self.core.changes = self.committed.logged.map(|_| Changes::default());
         // What files without names still hold in memory is no reason for another commit.
         self.changed = false;
         self.confirm(successor)
@@ -172,7 +211,7 @@ impl Engine {
 
     /// Commits and lets the anchor follow, whatever its policy.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        self.sync()?;
+        self.settle()?;
         if self.read_only {
             return Ok(());
         }

@@ -30,7 +30,7 @@ enum Stage {
 impl Engine {
     /// Gathers everything at the front and cuts the store. Returns the slots given back.
     pub(crate) fn compact(&mut self) -> Result<u32> {
-        self.sync()?;
+        self.settle()?;
         let before = self.core.space.slots();
         // Once for the contents; once more for the nodes that the first pass's commit put at the end.
         for _ in 0..2 {

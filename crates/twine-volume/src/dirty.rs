@@ -13,6 +13,14 @@ struct Marks {
     dirty: u32,
     /// Those of them that an older block will give its slot up for.
     replacing: u32,
+    /// Those of them that are in the log as they are.
+    logged: u32,
+}
+
+impl Marks {
+    fn only(self, blocks: u32) -> Marks {
+        Marks { dirty: self.dirty & blocks, replacing: self.replacing & blocks, logged: self.logged & blocks }
+    }
 }
 
 const _: () = assert!(CHUNK == 32);
@@ -56,6 +64,7 @@ impl Dirty {
     pub(crate) fn insert(&mut self, ino: u64, block: u64, replacing: bool) {
         let marks = self.chunks.entry((ino, block / CHUNK)).or_default();
         let bit = 1 << (block % CHUNK);
+        marks.logged &= !bit;
         if marks.dirty & bit == 0 {
             marks.dirty |= bit;
             self.pages += 1;
@@ -74,8 +83,8 @@ impl Dirty {
         for place in chunks {
             let Some(marks) = self.chunks.remove(&place) else { continue };
             let below = if place.1 == block / CHUNK { (1 << (block % CHUNK)) - 1 } else { 0 };
-            let kept = Marks { dirty: marks.dirty & below, replacing: marks.replacing & below };
-            let gone = Marks { dirty: marks.dirty & !below, replacing: marks.replacing & !below };
+            let kept = marks.only(below);
+            let gone = marks.only(!below);
             self.pages -= marks.dirty.count_ones() as usize;
             self.replacing -= marks.replacing.count_ones() as usize;
             self.put_back(DirtyChunk { ino: place.0, number: place.1, marks: kept });
@@ -96,6 +105,21 @@ impl Dirty {
             self.pages += chunk.marks.dirty.count_ones() as usize;
             self.replacing += chunk.marks.replacing.count_ones() as usize;
             self.chunks.insert((chunk.ino, chunk.number), chunk.marks);
+        }
+    }
+
+    /// What is dirty, in the order of files and blocks, and of it what is not in the log.
+    pub(crate) fn unlogged(&self) -> impl Iterator<Item = (DirtyChunk, DirtyChunk)> {
+        self.chunks.iter().map(|((ino, number), marks)| {
+            let of = |marks| DirtyChunk { ino: *ino, number: *number, marks };
+            (of(*marks), of(marks.only(!marks.logged)))
+        })
+    }
+
+    /// A file's dirty pages of a chunk are in the log.
+    pub(crate) fn set_logged(&mut self, ino: u64, number: u64) {
+        if let Some(marks) = self.chunks.get_mut(&(ino, number)) {
+            marks.logged = marks.dirty;
         }
     }
 

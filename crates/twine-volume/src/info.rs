@@ -19,6 +19,8 @@ pub struct Counters {
     pub resizes: u64,
     /// Committed states.
     pub commits: u64,
+    /// Those of them that took a record in the log alone.
+    pub logged: u64,
 }
 
 /// What opening found and left out.
@@ -26,6 +28,8 @@ pub struct Counters {
 pub struct Recovery {
     /// The state that was opened.
     pub sequence: u64,
+    /// Records of the log that it took.
+    pub log_records: u32,
     /// Slots of the ring that hold something which does not authenticate: torn, or tampered with.
     pub unreadable_records: u32,
     /// A newer commit that was never finished, and the slot of the block that proves it.

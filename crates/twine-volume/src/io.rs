@@ -83,7 +83,7 @@ impl Io {
     }
 
     /// Writes the queue, and `last` in the same call.
-    pub(crate) fn flush(&mut self, last: Option<(u32, &Page)>) -> Result<()> {
+    pub(crate) fn flush(&mut self, last: Option<(u32, &[u8])>) -> Result<()> {
         let Some(writer) = self.writer.as_mut() else { return Ok(()) };
         // In the order of the store, so that what stands together there is one write; of one slot the last contents come last.
         let mut order: Vec<usize> = (0..writer.slots.len()).collect();
@@ -93,8 +93,8 @@ impl Io {
             .iter()
             .map(|at| WriteAt { offset: offset_of(writer.slots[*at]), bytes: block(*at) })
             .collect();
-        if let Some((slot, page)) = last {
-            pieces.push(WriteAt { offset: offset_of(slot), bytes: page });
+        if let Some((slot, bytes)) = last {
+            pieces.push(WriteAt { offset: offset_of(slot), bytes });
         }
         if pieces.is_empty() {
             return Ok(());
@@ -144,9 +144,26 @@ impl Io {
         let slot = crate::format::record::slot_of(sequence);
         let (page, tag) = writer
             .epoch
-            .seal_record(self.keys.id(), sequence, slot, body)
+            .seal_record(&self.keys, sequence, slot, body)
             .ok_or(Error::Bug("a sequence was sealed twice"))?;
         Ok((slot, page, tag))
+    }
+
+    /// Whether the epoch's key may seal another record of the log.
+    pub(crate) fn may_log(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| !writer.epoch.exhausted())
+    }
+
+    /// Seals a record of the log for its slot.
+    pub(crate) fn seal_log_record(
+        &mut self,
+        sequence: u64,
+        slot: u32,
+        body: (&[u8], u32),
+    ) -> Result<(Vec<u8>, [u8; crate::format::TAG])> {
+        let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
+        let sealed = writer.epoch.seal_log_record(&self.keys, sequence, slot, body);
+        sealed.ok_or(Error::Bug("a sequence was sealed twice"))
     }
 
     /// Reads and verifies one block.

@@ -24,6 +24,7 @@ mod format;
 mod fs;
 mod info;
 mod io;
+mod log;
 mod open;
 mod pool;
 mod provider;

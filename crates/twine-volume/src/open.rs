@@ -13,15 +13,16 @@ use crate::error::{Error, Result};
 use crate::format::header::{Found, Header};
 use crate::format::inode::Inode;
 use crate::format::key::Key;
-use crate::format::{Page, ROOT_INO, SEGMENT, SLOT, offset_of};
+use crate::format::log::State;
+use crate::format::{Page, ROOT_INO, SEGMENT, SLOT, VERSION, offset_of, reserved};
 use crate::info::Recovery;
 use crate::io::Io;
 use crate::pool::{FoldMap, Pool};
 use crate::provider::{Clock, Entropy};
-use crate::recover::{recover, salvage};
+use crate::recover::{Recovered, recover, salvage};
 use crate::space::Space;
 use crate::store::{ReadAt, Store, WriteAt};
-use crate::tree::Core;
+use crate::tree::{Core, Root};
 
 /// What a volume is given by its embedder besides store and key.
 pub struct Environment {
@@ -165,13 +166,14 @@ pub(crate) fn create(
     // An older volume's records must not stand beside the new ones; the header comes last and makes it a volume.
     store.truncate(0)?;
     store.allocate(0, offset_of(SEGMENT))?;
-    store.write(&[WriteAt { offset: 0, bytes: &vec![0; crate::format::RESERVED as usize * SLOT] }])?;
-    let header = make_header(master, &key, id, 1, salt);
-    let mut io = Io::new(store, Keyring::new(key, id));
+    store.write(&[WriteAt { offset: 0, bytes: &vec![0; reserved(VERSION) as usize * SLOT] }])?;
+    let header = make_header(master, &key, VERSION, id, 1, salt);
+    let mut io = Io::new(store, Keyring::new(key, VERSION, id));
     io.start_writing(environment.entropy, options.blocks_per_epoch)?;
     let bounds = Bounds::new(options.cache_bytes);
-    let core = Core::empty(io, Pool::new(bounds.pages), Space::new(SEGMENT))?;
-    let committed = Anchored { sequence: 0, tag: [0; 16], next: 1, anchor: None };
+    let core = Core::empty(io, Pool::new(bounds.pages), Space::new(SEGMENT, reserved(VERSION)))?;
+    let nothing = State { sequence: 0, tag: [0; 16] };
+    let committed = committed(nothing, 1, nothing, core.root, None);
     let mut engine = engine(core, environment.clock, bounds, options, committed, 2);
     let now = engine.now();
     engine.inodes.insert(ROOT_INO, Live::new(Inode::new(FileType::Directory, ROOT_INO, now)));
@@ -206,7 +208,7 @@ pub(crate) fn open(
         return Err(Error::OtherVolume);
     }
     let Environment { entropy, clock, mut anchor } = environment;
-    let keys = Keyring::new(key, header.id);
+    let keys = Keyring::new(key, header.version, header.id);
     let freshness = freshness(anchor.as_deref(), options);
     let anchored = match &mut anchor {
         Some(anchor) => {
@@ -223,21 +225,34 @@ pub(crate) fn open(
     let read_only = options.read_only || options.salvage;
     let (mut core, recovered) =
         if options.salvage { salvage(io, pool)? } else { recover(io, pool, anchored.as_ref())? };
-    let state = (recovered.state.clear.sequence, recovered.state.tag);
+    let state = recovered.state();
     let mut live_anchor = None;
     if !read_only {
         core.io.start_writing(entropy, options.blocks_per_epoch)?;
         // What recovery saw may sit in the host's cache only, and the next commit builds on it.
         core.io.barrier()?;
         if let Some(anchor) = anchor {
-            let forked = Error::Forked { sequence: state.0 };
-            live_anchor = Some(take_over(anchor, &mut core.io, anchored.as_ref(), state, options, forked)?);
+            let forked = Error::Forked { sequence: state.sequence };
+            let at = (state.sequence, state.tag);
+            live_anchor = Some(take_over(anchor, &mut core.io, anchored.as_ref(), at, options, forked)?);
         }
     }
-    let committed = Anchored { sequence: state.0, tag: state.1, next: recovered.next, anchor: live_anchor };
-    let mut engine = engine(core, clock, bounds, options, committed, recovered.state.record.next_ino);
-    engine.recovery = recovered.report;
+    let Recovered { base, log, next, report } = recovered;
+    let committed = committed(state, next, base.state(), base.root(), live_anchor);
+    let mut engine = engine(core, clock, bounds, options, committed, base.record.next_ino);
     engine.freshness = freshness;
+    engine.recovery = Recovery { sequence: state.sequence, log_records: log.len() as u32, ..report };
+    for logged in &log {
+        match engine.replay(&logged.record, logged.slot) {
+            // What is left is all that is asked for.
+            Err(_) if options.salvage => break,
+            done => done?,
+        }
+    }
+    if !read_only && !log.is_empty() {
+        // The next root must find room for what the log holds.
+        engine.reserve(0, true)?;
+    }
     if options.salvage && engine.live(ROOT_INO).is_err() {
         // The names that are left lead to the rest.
         let root = Inode::new(FileType::Directory, ROOT_INO, 0);
@@ -277,6 +292,11 @@ fn take_over(
     let state = AnchorState { current: Successor { sequence, tag }, pending: None, announces, writer };
     anchor.swap(io.keys.id(), expected, &state).map_err(|error| Error::of_anchor(error, conflict))?;
     Ok(LiveAnchor { anchor, policy: options.anchor_policy, state, moved: 0 })
+}
+
+/// A run begins here; its first commit is a root.
+fn committed(state: State, next: u64, base: State, root: Root, anchor: Option<LiveAnchor>) -> Anchored {
+    Anchored { sequence: state.sequence, tag: state.tag, next, base, root, logged: None, anchor }
 }
 
 fn engine(

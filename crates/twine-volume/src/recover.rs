@@ -5,10 +5,11 @@ use crate::crypto::Place;
 use crate::error::{Error, Result};
 use crate::format::chunk::{CHUNK, Chunk};
 use crate::format::key::{self, Key};
+use crate::format::log::{LogRecord, State};
 use crate::format::node::{self, inner, leaf};
 use crate::format::pointer::{Pointer, Salt};
 use crate::format::record::{Clear, Record};
-use crate::format::{Page, RING, RING_LEN, SLOT, TAG, offset_of};
+use crate::format::{LOG, Page, RING, RING_LEN, SEGMENT, SLOT, TAG, offset_of, reserved};
 use crate::info::Recovery;
 use crate::io::Io;
 use crate::pool::Pool;
@@ -16,7 +17,7 @@ use crate::space::Space;
 use crate::store::ReadAt;
 use crate::tree::{Core, Root};
 
-/// A record that authenticated.
+/// A root's record that authenticated.
 #[derive(Clone, Debug)]
 pub(crate) struct Valid {
     pub(crate) clear: Clear,
@@ -24,100 +25,181 @@ pub(crate) struct Valid {
     pub(crate) tag: [u8; TAG],
 }
 
+impl Valid {
+    pub(crate) fn state(&self) -> State {
+        State { sequence: self.clear.sequence, tag: self.tag }
+    }
+
+    fn previous(&self) -> State {
+        State { sequence: self.record.previous, tag: self.record.previous_tag }
+    }
+
+    pub(crate) fn root(&self) -> Root {
+        Root { pointer: self.record.root, level: self.record.level }
+    }
+}
+
+/// A record of the log that authenticated.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub(crate) slot: u32,
+    pub(crate) state: State,
+    pub(crate) record: LogRecord,
+}
+
 /// Where a run starts.
 pub(crate) struct Recovered {
-    pub(crate) state: Valid,
+    /// The root.
+    pub(crate) base: Valid,
+    /// What the log adds to it, in order.
+    pub(crate) log: Vec<Logged>,
     /// Above every record that authenticated.
     pub(crate) next: u64,
     pub(crate) report: Recovery,
 }
 
-/// Every record of the ring that authenticates, oldest first, and how many slots hold something else.
-pub(crate) fn read_ring(io: &mut Io) -> Result<(Vec<Valid>, u32)> {
-    let mut bytes = vec![0; RING_LEN as usize * SLOT];
+impl Recovered {
+    /// The state that opens.
+    pub(crate) fn state(&self) -> State {
+        self.log.last().map_or(self.base.state(), |last| last.state)
+    }
+}
+
+/// Every record that authenticates.
+#[derive(Default)]
+pub(crate) struct Records {
+    /// Oldest first.
+    pub(crate) roots: Vec<Valid>,
+    /// Oldest first, whatever roots they belong to.
+    pub(crate) log: Vec<Logged>,
+    /// Slots of the ring that hold something else.
+    pub(crate) unreadable: u32,
+}
+
+/// Reads the ring and the log.
+pub(crate) fn read_records(io: &mut Io) -> Result<Records> {
+    let mut bytes = vec![0; (reserved(io.keys.version()) - RING) as usize * SLOT];
     io.counters.reads += 1;
     io.store.read(&mut [ReadAt { offset: offset_of(RING), buf: &mut bytes }])?;
-    let (mut valid, mut unreadable) = (Vec::new(), 0);
-    for (slot, page) in (RING..).zip(bytes.chunks_exact(SLOT)) {
+    let (ring, log) = bytes.split_at(RING_LEN as usize * SLOT);
+    let mut records = Records::default();
+    for (slot, page) in (RING..).zip(ring.chunks_exact(SLOT)) {
         let page: &Page = page.try_into().map_err(|_| Error::Bug("chunk size"))?;
         match io.keys.open_record(slot, page) {
-            Ok(Some((clear, record, tag))) => valid.push(Valid { clear, record, tag }),
+            Ok(Some((clear, record, tag))) => records.roots.push(Valid { clear, record, tag }),
             Ok(None) => {}
-            Err(_) => unreadable += 1,
+            Err(_) => records.unreadable += 1,
         }
     }
-    valid.sort_by_key(|v| v.clear.sequence);
-    Ok((valid, unreadable))
-}
-
-/// Refuses records that contradict one another: the word of each about its predecessor.
-fn check_chain(valid: &[Valid]) -> Result<()> {
-    for later in valid {
-        let previous = valid.iter().find(|v| v.clear.sequence == later.record.previous);
-        if later.record.previous >= later.clear.sequence
-            || previous.is_some_and(|p| p.tag != later.record.previous_tag)
+    for (slot, at) in (LOG..).zip((0..log.len()).step_by(SLOT)) {
+        if let Some((clear, record, tag)) = log.get(at..).and_then(|from| io.keys.open_log_record(slot, from))
         {
-            return Err(Error::Equivocation { sequence: later.record.previous });
+            records.log.push(Logged { slot, state: State { sequence: clear.sequence, tag }, record });
         }
     }
-    Ok(())
+    records.roots.sort_by_key(|root| root.clear.sequence);
+    records.log.sort_by_key(|logged| logged.state.sequence);
+    Ok(records)
 }
 
-/// Finds the state to start from; `core` is left with its tree and map.
-pub(crate) fn recover(mut io: Io, pool: Pool, anchored: Option<&AnchorState>) -> Result<(Core, Recovered)> {
-    let (valid, unreadable) = read_ring(&mut io)?;
-    check_chain(&valid)?;
-    let mut report = Recovery { unreadable_records: unreadable, ..Recovery::default() };
-    let newest = valid.last().ok_or(Error::NoRoot { unreadable })?;
-    let next = newest.clear.sequence + 1;
-    let mut state = newest.clone();
-    let mut core = Core {
-        io,
-        pool,
-        space: Space::new(crate::format::SEGMENT),
-        root: Root { pointer: state.record.root, level: state.record.level },
-        dirty_nodes: 0,
-        tolerant: false,
-    };
-    if let Some(slot) = find_torn(&mut core.io, &state)? {
-        // A commit whose blocks are not all there was never finished; its predecessor was, before it began.
-        let before = valid
-            .iter()
-            .find(|v| v.clear.sequence == state.record.previous && v.tag == state.record.previous_tag);
-        let before = before.ok_or(Error::Corrupted { what: "only commit that is left", slot })?;
-        report.discarded = Some((state.clear.sequence, slot));
-        state = before.clone();
-        core.root = Root { pointer: state.record.root, level: state.record.level };
+impl Records {
+    /// Every state that has a record, and the one before it.
+    fn states(&self) -> impl Iterator<Item = (State, State)> {
+        let roots = self.roots.iter().map(|root| (root.state(), root.previous()));
+        roots.chain(self.log.iter().map(|logged| (logged.state, logged.record.previous)))
     }
-    check_anchor(anchored, &state, &valid)?;
+
+    /// Refuses records that contradict one another: the word of each about its predecessor.
+    fn check_chain(&self) -> Result<()> {
+        for (later, previous) in self.states() {
+            let other = self.states().any(|(s, _)| s.sequence == previous.sequence && s.tag != previous.tag);
+            if previous.sequence >= later.sequence || other {
+                return Err(Error::Equivocation { sequence: previous.sequence });
+            }
+        }
+        Ok(())
+    }
+
+    fn root(&self, state: State) -> Option<&Valid> {
+        self.roots.iter().find(|root| root.state() == state)
+    }
+
+    /// What the log adds to a root, in order. A record was written after those before it were durable: one missing is damage.
+    fn log_of(&self, root: State) -> Result<Vec<Logged>> {
+        let mut at = root;
+        let mut log = Vec::new();
+        for logged in self.log.iter().filter(|logged| logged.record.root == root) {
+            if logged.record.previous != at {
+                return Err(Error::Corrupted { what: "log, which lacks a record", slot: logged.slot });
+            }
+            at = logged.state;
+            log.push(logged.clone());
+        }
+        Ok(log)
+    }
+
+    /// The root of a state, and what the log adds to it up to that state.
+    fn find(&self, state: State) -> Result<Option<(&Valid, Vec<Logged>)>> {
+        let last = self.log.iter().find(|logged| logged.state == state);
+        let root = last.map_or(state, |last| last.record.root);
+        let Some(root) = self.root(root) else { return Ok(None) };
+        let mut log = if last.is_some() { self.log_of(root.state())? } else { Vec::new() };
+        log.retain(|logged| logged.state.sequence <= state.sequence);
+        Ok(Some((root, log)))
+    }
+}
+
+/// Finds the state to start from; `core` is left with its root's tree and map.
+pub(crate) fn recover(mut io: Io, pool: Pool, anchored: Option<&AnchorState>) -> Result<(Core, Recovered)> {
+    let records = read_records(&mut io)?;
+    records.check_chain()?;
+    let mut report = Recovery { unreadable_records: records.unreadable, ..Recovery::default() };
+    let newest = records.roots.last().ok_or(Error::NoRoot { unreadable: records.unreadable })?;
+    let next = records.states().map(|(state, _)| state.sequence).max().unwrap_or_default() + 1;
+    // A root was durable before its log began.
+    if let Some(lost) = records.log.iter().find(|logged| logged.record.root.sequence > newest.clear.sequence)
+    {
+        return Err(Error::Corrupted { what: "log, whose root is gone", slot: lost.slot });
+    }
+    let (mut base, mut log) = (newest, records.log_of(newest.state())?);
+    let reserved = reserved(io.keys.version());
+    let mut core = Core::at(io, pool, Space::new(SEGMENT, reserved), base.root());
+    if log.is_empty()
+        && let Some(slot) = find_torn(&mut core.io, base)?
+    {
+        // A commit whose blocks are not all there was never finished; its predecessor was, before it began.
+        report.discarded = Some((base.clear.sequence, slot));
+        let before = records.find(base.previous())?;
+        (base, log) = before.ok_or(Error::Corrupted { what: "only commit that is left", slot })?;
+        core.root = base.root();
+    }
+    let recovered = Recovered { base: base.clone(), log, next, report };
+    check_anchor(anchored, recovered.state(), &records)?;
     let mut items = Vec::new();
     core.scan(Key::map(0), |key, value| {
         key.as_map().map(|region| items.push((region, value.to_vec()))).is_some()
     })?;
-    core.space = Space::load(state.record.slots, &items, &state.record.delta)
-        .ok_or(Error::Corrupted { what: "allocation map", slot: state.record.root.slot })?;
-    report.sequence = state.clear.sequence;
-    Ok((core, Recovered { state, next, report }))
+    core.space = Space::load(base.record.slots, reserved, &items, &base.record.delta)
+        .ok_or(Error::Corrupted { what: "allocation map", slot: base.record.root.slot })?;
+    Ok((core, recovered))
 }
 
 /// Finds the newest state whose root reads, for an owner who wants what is left: whatever is broken below it, whether or not it
 /// was finished, and without its map, which only a writer needs.
 pub(crate) fn salvage(mut io: Io, pool: Pool) -> Result<(Core, Recovered)> {
-    let (valid, unreadable) = read_ring(&mut io)?;
-    let mut broken = Error::NoRoot { unreadable };
+    let records = read_records(&mut io)?;
+    let mut broken = Error::NoRoot { unreadable: records.unreadable };
     let mut page = Box::new([0; SLOT]);
-    for state in valid.into_iter().rev() {
-        let root = Root { pointer: state.record.root, level: state.record.level };
+    for base in records.roots.iter().rev() {
+        let root = base.root();
         match io.get(&root.pointer, Place::Node { level: root.level }, &mut page) {
             Ok(()) => {
-                let report = Recovery {
-                    sequence: state.clear.sequence,
-                    unreadable_records: unreadable,
-                    ..Recovery::default()
-                };
-                let space = Space::new(crate::format::SEGMENT);
-                let core = Core { io, pool, space, root, dirty_nodes: 0, tolerant: true };
-                return Ok((core, Recovered { next: state.clear.sequence + 1, state, report }));
+                let report = Recovery { unreadable_records: records.unreadable, ..Recovery::default() };
+                let space = Space::new(SEGMENT, reserved(io.keys.version()));
+                let core = Core { tolerant: true, ..Core::at(io, pool, space, root) };
+                let log = records.log_of(base.state()).unwrap_or_default();
+                let next = base.clear.sequence + 1;
+                return Ok((core, Recovered { base: base.clone(), log, next, report }));
             }
             Err(error) => broken = error,
         }
@@ -126,18 +208,18 @@ pub(crate) fn salvage(mut io: Io, pool: Pool) -> Result<(Core, Recovered)> {
 }
 
 /// The anchor's word: this state, its announced successor, or, where commits are not announced one by one, a later one.
-fn check_anchor(anchored: Option<&AnchorState>, state: &Valid, valid: &[Valid]) -> Result<()> {
+fn check_anchor(anchored: Option<&AnchorState>, state: State, records: &Records) -> Result<()> {
     let Some(anchor) = anchored else { return Ok(()) };
-    let found = Successor { sequence: state.clear.sequence, tag: state.tag };
+    let found = Successor { sequence: state.sequence, tag: state.tag };
     if found == anchor.current || Some(found) == anchor.pending {
         return Ok(());
     }
     if found.sequence < anchor.current.sequence {
         return Err(Error::Rollback { found: found.sequence, anchored: anchor.current.sequence });
     }
-    // The anchored state itself must not be contradicted where the ring still shows it.
-    let other =
-        valid.iter().any(|v| v.clear.sequence == anchor.current.sequence && v.tag != anchor.current.tag);
+    // The anchored state itself must not be contradicted where its record is still there.
+    let mut states = records.states().map(|(state, _)| state);
+    let other = states.any(|s| s.sequence == anchor.current.sequence && s.tag != anchor.current.tag);
     if found.sequence == anchor.current.sequence || other || anchor.announces {
         return Err(Error::Forked { sequence: found.sequence });
     }

@@ -23,7 +23,7 @@ pub fn rekey(
     let (slot, header, key) = unlock(&read_headers(store)?, old)?;
     let mut salt = [0; 32];
     entropy.fill(&mut salt).map_err(|_| Error::Entropy)?;
-    let page = make_header(new, &key, header.id, header.generation + 1, salt);
+    let page = make_header(new, &key, header.version, header.id, header.generation + 1, salt);
     // The copy that is not in use first: until it is durable the other one still opens.
     for target in [1 - slot as u32, slot as u32] {
         store.write(&[WriteAt { offset: offset_of(target), bytes: &page }])?;

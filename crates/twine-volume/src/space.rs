@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
 use crate::format::cursor::{Reader, put_varint};
-use crate::format::{REGION, RESERVED, SEGMENT};
+use crate::format::{REGION, SEGMENT};
 
 const WORDS: usize = (REGION / 64) as usize;
 type Bits = [u64; WORDS];
@@ -45,6 +45,8 @@ pub(crate) struct Space {
     regions: Vec<Region>,
     /// Writable slots in each region.
     free: Vec<u32>,
+    /// Slots before the first block.
+    reserved: u32,
     /// Slots of the store.
     slots: u32,
     /// No region before this one has a writable slot.
@@ -66,9 +68,10 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// A map of `slots` slots with only the reserved ones used.
-    pub(crate) fn new(slots: u32) -> Space {
+    /// A map of `slots` slots with only the `reserved` ones used.
+    pub(crate) fn new(slots: u32, reserved: u32) -> Space {
         let mut space = Space {
+            reserved,
             regions: Vec::new(),
             free: Vec::new(),
             slots: 0,
@@ -84,19 +87,22 @@ impl Space {
         };
         space.set_slots(slots);
         let first = &mut space.regions[0];
-        first.committed[0] = u64::MAX;
-        first.next[0] = u64::MAX;
-        first.mapped[0] = u64::MAX;
+        for slot in 0..reserved {
+            let (_, word, bit) = place(slot);
+            first.committed[word] |= bit;
+            first.next[word] |= bit;
+            first.mapped[word] |= bit;
+        }
         space.recount();
         space
     }
 
     /// A map as stored: map items, then the record's delta. `None`: a position out of range.
-    pub(crate) fn load(slots: u32, items: &[(u32, Vec<u8>)], delta: &[u8]) -> Option<Space> {
+    pub(crate) fn load(slots: u32, reserved: u32, items: &[(u32, Vec<u8>)], delta: &[u8]) -> Option<Space> {
         if slots < SEGMENT || !slots.is_multiple_of(SEGMENT) {
             return None;
         }
-        let mut space = Space::new(slots);
+        let mut space = Space::new(slots, reserved);
         for (region, bytes) in items {
             let mut reader = Reader::new(bytes);
             // The store may have been cut since: what is past its end must be free.
@@ -131,7 +137,7 @@ impl Space {
             }
         }
         let beyond = (slots..space.regions.len() as u32 * REGION).any(|slot| space.is_used(slot));
-        let reserved = space.regions.first()?.next[0] == u64::MAX;
+        let reserved = (0..reserved).all(|slot| space.is_used(slot));
         space.recount();
         (!beyond && reserved).then_some(space)
     }
@@ -188,6 +194,11 @@ impl Space {
         self.waiting
     }
 
+    /// Whether more is unused than garbage may take: roots give it back, the log does not.
+    pub(crate) fn is_wasteful(&self) -> bool {
+        self.free_total + self.waiting > self.used_total / 4 + 2 * SEGMENT
+    }
+
     /// In how many runs they lie.
     pub(crate) fn waiting_runs(&self) -> u32 {
         let mut runs = 0;
@@ -205,6 +216,12 @@ impl Space {
     pub(crate) fn is_used(&self, slot: u32) -> bool {
         let (region, word, bit) = place(slot);
         self.regions.get(region).is_some_and(|r| r.next[word] & bit != 0)
+    }
+
+    /// Whether the last root's state uses a slot.
+    pub(crate) fn is_committed(&self, slot: u32) -> bool {
+        let (region, word, bit) = place(slot);
+        self.regions.get(region).is_some_and(|r| r.committed[word] & bit != 0)
     }
 
     /// Whether a slot belongs to the transaction in memory alone, so that it may be written again.
@@ -296,7 +313,7 @@ impl Space {
     pub(crate) fn release(&mut self, slot: u32) -> Result<()> {
         let (region, word, bit) = place(slot);
         let r = self.regions.get_mut(region).ok_or(Error::Bug("released a slot outside the store"))?;
-        if r.next[word] & bit == 0 || slot < RESERVED {
+        if r.next[word] & bit == 0 || slot < self.reserved {
             return Err(Error::Corrupted { what: "allocation map (a slot freed twice)", slot });
         }
         r.next[word] &= !bit;

@@ -3,6 +3,7 @@
 use ring::aead;
 
 use super::{Keyring, Place, nonce};
+use crate::format::log;
 use crate::format::pointer::{Pointer, Salt};
 use crate::format::record::{CLEAR, Clear, SEALED};
 use crate::format::{Page, SLOT, TAG};
@@ -16,6 +17,8 @@ pub(crate) struct Epoch {
     blocks: aead::LessSafeKey,
     records: aead::LessSafeKey,
     used: u32,
+    /// Slots of records in the log.
+    logged: u32,
     limit: u32,
     last_record: Option<u64>,
 }
@@ -24,7 +27,15 @@ impl Epoch {
     /// `salt` must be fresh from the entropy source.
     pub(crate) fn new(keys: &Keyring, salt: Salt, limit: u32) -> Epoch {
         let (blocks, records) = keys.epoch_keys(salt);
-        Epoch { salt, blocks, records, used: 0, limit: limit.min(BLOCKS_PER_EPOCH), last_record: None }
+        Epoch {
+            salt,
+            blocks,
+            records,
+            used: 0,
+            logged: 0,
+            limit: limit.min(BLOCKS_PER_EPOCH),
+            last_record: None,
+        }
     }
 
     pub(crate) fn salt(&self) -> Salt {
@@ -37,7 +48,7 @@ impl Epoch {
     }
 
     pub(crate) fn exhausted(&self) -> bool {
-        self.used >= self.limit
+        self.used >= self.limit || self.logged >= self.limit
     }
 
     /// Seals a page where it stands. `None` when the epoch is exhausted.
@@ -63,27 +74,53 @@ impl Epoch {
     /// Seals a record into its slot's bytes, and gives its tag. Each sequence once, ascending, or `None`.
     pub(crate) fn seal_record(
         &mut self,
-        id: &[u8; 16],
+        keys: &Keyring,
         sequence: u64,
         slot: u32,
         body: &[u8; SEALED],
     ) -> Option<(Page, [u8; TAG])> {
-        if self.last_record.is_some_and(|last| last >= sequence) {
-            return None;
-        }
-        self.last_record = Some(sequence);
         let clear = Clear { sequence, salt: self.salt }.encode();
         let mut page = [0; SLOT];
         page[..CLEAR].copy_from_slice(&clear);
         page[CLEAR..CLEAR + SEALED].copy_from_slice(body);
-        let aad = aead::Aad::from(super::keyring::record_associated_data(id, slot, &clear));
-        let sealed = self
-            .records
-            .seal_in_place_separate_tag(nonce(sequence), aad, &mut page[CLEAR..CLEAR + SEALED])
-            .ok()?;
-        let mut tag = [0; TAG];
-        tag.copy_from_slice(sealed.as_ref());
+        let tag = self.seal_body(keys, sequence, slot, &clear, &mut page[CLEAR..CLEAR + SEALED])?;
         page[CLEAR + SEALED..].copy_from_slice(&tag);
         Some((page, tag))
+    }
+
+    /// Seals a record of the log into the bytes of its slots, and gives its tag. Each sequence once, ascending, or `None`.
+    pub(crate) fn seal_log_record(
+        &mut self,
+        keys: &Keyring,
+        sequence: u64,
+        slot: u32,
+        (body, slots): (&[u8], u32),
+    ) -> Option<(Vec<u8>, [u8; TAG])> {
+        let clear = log::Clear { sequence, salt: self.salt, slots }.encode();
+        let mut bytes = Vec::with_capacity(slots as usize * SLOT);
+        bytes.extend_from_slice(&clear);
+        bytes.extend_from_slice(body);
+        let tag = self.seal_body(keys, sequence, slot, &clear, &mut bytes[log::CLEAR..])?;
+        bytes.extend_from_slice(&tag);
+        self.logged = self.logged.saturating_add(slots);
+        Some((bytes, tag))
+    }
+
+    /// Both kinds of records share a key and its nonces, the sequence's.
+    fn seal_body(
+        &mut self,
+        keys: &Keyring,
+        sequence: u64,
+        slot: u32,
+        clear: &[u8],
+        body: &mut [u8],
+    ) -> Option<[u8; TAG]> {
+        if self.last_record.is_some_and(|last| last >= sequence) {
+            return None;
+        }
+        self.last_record = Some(sequence);
+        let aad = aead::Aad::from(keys.record_associated_data(slot, clear));
+        let sealed = self.records.seal_in_place_separate_tag(nonce(sequence), aad, body).ok()?;
+        sealed.as_ref().try_into().ok()
     }
 }

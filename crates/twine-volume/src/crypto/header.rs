@@ -19,6 +19,7 @@ fn wrapping_key(master: &MasterKey, salt: &[u8; 32], id: &[u8; 16]) -> aead::Les
 pub(crate) fn make_header(
     master: &MasterKey,
     volume: &VolumeKey,
+    version: u32,
     id: [u8; 16],
     generation: u64,
     salt: [u8; 32],
@@ -30,7 +31,7 @@ pub(crate) fn make_header(
         .seal_in_place_separate_tag(nonce(0), aead::Aad::empty(), key)
         .expect("AES-GCM seals 32 bytes");
     tag.copy_from_slice(sealed.as_ref());
-    let header = Header { id, generation, salt, wrapped, label: master.label };
+    let header = Header { version, id, generation, salt, wrapped, label: master.label };
     let signature = hmac::sign(&hmac_key(master, &salt, &id), &header.signed());
     let mut bytes = [0; 32];
     bytes.copy_from_slice(signature.as_ref());

@@ -6,9 +6,10 @@ use ring::aead;
 use zeroize::Zeroizing;
 
 use super::{Forged, VolumeKey, block_key, derive, nonce, record_key};
+use crate::format::log::{self, LogRecord};
 use crate::format::pointer::{Pointer, Salt};
 use crate::format::record::{CLEAR, Clear, Record, SEALED};
-use crate::format::{Page, TAG, VERSION};
+use crate::format::{Page, SLOT, TAG};
 
 /// What a block is: the part of its associated data that its parent knows besides the pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,21 +46,12 @@ impl Place {
     }
 }
 
-pub(super) fn record_associated_data(id: &[u8; 16], slot: u32, clear: &[u8; CLEAR]) -> [u8; 28 + CLEAR] {
-    let mut out = [0; 28 + CLEAR];
-    out[..4].copy_from_slice(b"TVR1");
-    out[4..8].copy_from_slice(&VERSION.to_le_bytes());
-    out[8..24].copy_from_slice(id);
-    out[24..28].copy_from_slice(&slot.to_le_bytes());
-    out[28..].copy_from_slice(clear);
-    out
-}
-
 /// Expanded keys kept at hand: about 1 KiB each.
 const KEPT: usize = 128;
 
 /// The volume key and the epoch keys derived from it so far.
 pub(crate) struct Keyring {
+    version: u32,
     id: [u8; 16],
     volume: VolumeKey,
     name_key: Zeroizing<[u8; 32]>,
@@ -67,13 +59,24 @@ pub(crate) struct Keyring {
 }
 
 impl Keyring {
-    pub(crate) fn new(volume: VolumeKey, id: [u8; 16]) -> Keyring {
+    pub(crate) fn new(volume: VolumeKey, version: u32, id: [u8; 16]) -> Keyring {
         let name_key = derive(&volume.0, &[], "twine-volume v1 name", &id);
-        Keyring { id, volume, name_key, blocks: HashMap::new() }
+        Keyring { version, id, volume, name_key, blocks: HashMap::new() }
     }
 
     pub(crate) fn id(&self) -> &[u8; 16] {
         &self.id
+    }
+
+    /// Of the volume's format.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// What a record in this slot is authenticated with; it begins with what the record shows in clear.
+    pub(super) fn record_associated_data(&self, slot: u32, clear: &[u8]) -> Vec<u8> {
+        let magic = clear.get(..4).unwrap_or_default();
+        [magic, &self.version.to_le_bytes(), &self.id, &slot.to_le_bytes(), clear].concat()
     }
 
     /// What proves to an anchor that the volume asks.
@@ -116,11 +119,27 @@ impl Keyring {
         body.copy_from_slice(&page[CLEAR..]);
         let mut tag = [0; TAG];
         tag.copy_from_slice(&body[SEALED..]);
-        let aad = aead::Aad::from(record_associated_data(&self.id, slot, &clear.encode()));
+        let aad = aead::Aad::from(self.record_associated_data(slot, &clear.encode()));
         let opened = record_key(&self.volume, clear.salt, &self.id)
             .open_in_place(nonce(clear.sequence), aad, &mut body)
             .map_err(|_| Forged)?;
-        Ok(Some((clear, Record::decode(opened).ok_or(Forged)?, tag)))
+        Ok(Some((clear, Record::decode(opened, self.version).ok_or(Forged)?, tag)))
+    }
+
+    /// The record that begins in a slot of the log, with its tag, if one does.
+    pub(crate) fn open_log_record(
+        &self,
+        slot: u32,
+        from: &[u8],
+    ) -> Option<(log::Clear, LogRecord, [u8; TAG])> {
+        let clear = log::Clear::decode(from.get(..log::CLEAR)?)?;
+        let mut body = from.get(log::CLEAR..clear.slots as usize * SLOT)?.to_vec();
+        let tag = *body.last_chunk()?;
+        let aad = aead::Aad::from(self.record_associated_data(slot, &clear.encode()));
+        let opened = record_key(&self.volume, clear.salt, &self.id)
+            .open_in_place(nonce(clear.sequence), aad, &mut body)
+            .ok()?;
+        Some((clear, LogRecord::decode(opened, self.version)?, tag))
     }
 
     /// Spreads names over the cookies of a directory; nobody without the volume key can aim at one.

@@ -4,9 +4,10 @@ use super::chunk::Chunk;
 use super::entry::Entry;
 use super::header;
 use super::inode::Inode;
+use super::log::{self, Changes, LogRecord};
 use super::node::{self, LEVELS, inner, leaf};
 use super::record::{CLEAR, Clear, Record};
-use super::{Page, SLOT};
+use super::{Page, SLOT, VERSION};
 
 /// Decodes `bytes` as each of the format's parts. None may panic, and what has one encoding only must encode to the bytes
 /// it was decoded from.
@@ -26,11 +27,25 @@ pub fn exercise_decoders(bytes: &[u8]) {
     if let Some(clear) = Clear::decode(bytes.get(..CLEAR).unwrap_or(bytes)) {
         assert_eq!(clear.encode(), bytes[..CLEAR]);
     }
-    if let Some(record) = Record::decode(bytes) {
-        let encoded = record.encode().expect("a record that was read can be written");
+    if let Some(record) = Record::decode(bytes, VERSION) {
+        let encoded = record.encode(VERSION).expect("a record that was read can be written");
         // It fills what is sealed of its slot.
         let there = bytes.len().min(encoded.len());
         assert_eq!(encoded[..there], bytes[..there], "a record has another encoding");
+    }
+    if let Some(clear) = bytes.get(..log::CLEAR).and_then(log::Clear::decode) {
+        assert_eq!(clear.encode(), bytes[..log::CLEAR]);
+    }
+    if let Some(record) = LogRecord::decode(bytes, VERSION)
+        && let Some((encoded, _)) = record.encode(VERSION)
+    {
+        let there = bytes.len().min(encoded.len());
+        assert_eq!(encoded[..there], bytes[..there], "a record of the log has another encoding");
+    }
+    let mut changes = Changes::default();
+    let sane = Changes::read(bytes).all(|change| change.is_some_and(|change| changes.push(&change)));
+    if sane {
+        same(&changes.into_bytes(), "a list of changes");
     }
     // Whole pages; what is missing is zero.
     let mut page: Page = [0; SLOT];

@@ -1,7 +1,7 @@
 //! The header (section 3). Bytes only; the keys are `crypto::header`'s.
 
 use super::cursor::Reader;
-use super::{Page, SLOT, VERSION};
+use super::{Page, SLOT, VERSION, WITHOUT_LOG};
 
 const MAGIC: [u8; 8] = *b"TWINEVOL";
 const AES_256_GCM: u32 = 1;
@@ -15,6 +15,7 @@ const SUMMED: usize = SIGNED + 32;
 /// The decoded header; nothing in it is authenticated yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    pub(crate) version: u32,
     pub(crate) id: [u8; 16],
     pub(crate) generation: u64,
     pub(crate) salt: [u8; 32],
@@ -39,7 +40,7 @@ impl Header {
     pub(crate) fn signed(&self) -> [u8; SIGNED] {
         let mut out = [0; SIGNED];
         out[..8].copy_from_slice(&MAGIC);
-        out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        out[8..12].copy_from_slice(&self.version.to_le_bytes());
         out[12..16].copy_from_slice(&AES_256_GCM.to_le_bytes());
         out[16..32].copy_from_slice(&self.id);
         out[32..40].copy_from_slice(&self.generation.to_le_bytes());
@@ -63,18 +64,19 @@ impl Header {
         if reader.array() != Some(MAGIC) {
             return Found::Nothing;
         }
-        match reader.u32() {
-            Some(VERSION) => {}
+        let version = match reader.u32() {
+            Some(version @ (VERSION | WITHOUT_LOG)) => version,
             Some(other) => return Found::Version(other),
             None => return Found::Damaged,
-        }
-        Self::decode(page, reader)
+        };
+        Self::decode(page, version, reader)
             .map_or(Found::Damaged, |(header, hmac)| Found::Whole(Box::new(header), hmac))
     }
 
-    fn decode(page: &Page, mut reader: Reader<'_>) -> Option<(Header, [u8; 32])> {
+    fn decode(page: &Page, version: u32, mut reader: Reader<'_>) -> Option<(Header, [u8; 32])> {
         let cipher = reader.u32()?;
         let header = Header {
+            version,
             id: reader.array()?,
             generation: reader.u64()?,
             salt: reader.array()?,

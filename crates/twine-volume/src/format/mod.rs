@@ -7,22 +7,27 @@ mod exercise;
 pub(crate) mod header;
 pub(crate) mod inode;
 pub(crate) mod key;
+pub(crate) mod log;
 pub(crate) mod node;
 pub(crate) mod pointer;
 pub(crate) mod record;
 
 pub use exercise::exercise_decoders;
 
-/// Version of the format, in header and records.
-pub(crate) const VERSION: u32 = 1;
+/// Version of the format that new volumes get, in header and records.
+pub(crate) const VERSION: u32 = 2;
+/// The version before, which has no log.
+pub(crate) const WITHOUT_LOG: u32 = 1;
 /// Bytes of a slot, a block, a page.
 pub(crate) const SLOT: usize = 4096;
-/// Slots before the first block: two headers and the ring.
-pub(crate) const RESERVED: u32 = 64;
 /// First slot of the ring of records.
 pub(crate) const RING: u32 = 2;
 /// Records in the ring.
-pub(crate) const RING_LEN: u32 = RESERVED - RING;
+pub(crate) const RING_LEN: u32 = 62;
+/// First slot of the log.
+pub(crate) const LOG: u32 = RING + RING_LEN;
+/// Slots of the log.
+pub(crate) const LOG_LEN: u32 = 64;
 /// Slots of a segment, the unit of the store's length.
 pub(crate) const SEGMENT: u32 = 256;
 /// Slots of a region, the unit of the allocation map.
@@ -41,9 +46,12 @@ pub(crate) const FILE_MAX: u64 = i64::MAX as u64;
 /// One slot's bytes.
 pub(crate) type Page = [u8; SLOT];
 
-const _: () =
-    assert!(RING_LEN == 62, "the ring's length is part of the format: see docs/volume-format.md, section 1");
-const _: () = assert!(REGION.is_multiple_of(SEGMENT) && RESERVED < SEGMENT);
+const _: () = assert!(REGION.is_multiple_of(SEGMENT) && LOG + LOG_LEN < SEGMENT);
+
+/// Slots before the first block: two headers, the ring and, where the version has one, the log.
+pub(crate) fn reserved(version: u32) -> u32 {
+    if version == WITHOUT_LOG { LOG } else { LOG + LOG_LEN }
+}
 
 /// Byte offset of a slot.
 pub(crate) fn offset_of(slot: u32) -> u64 {

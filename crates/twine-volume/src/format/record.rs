@@ -3,7 +3,7 @@
 use super::cursor::Reader;
 use super::node::LEVELS;
 use super::pointer::{POINTER, Pointer, Salt};
-use super::{RING, RING_LEN, SLOT, TAG, VERSION};
+use super::{RING, RING_LEN, SLOT, TAG};
 
 const MAGIC: [u8; 4] = *b"TVR1";
 /// Bytes in clear at the front.
@@ -69,9 +69,9 @@ pub(crate) struct Record {
 
 impl Record {
     /// `None` when a list or the delta is too long.
-    pub(crate) fn encode(&self) -> Option<[u8; SEALED]> {
+    pub(crate) fn encode(&self, version: u32) -> Option<[u8; SEALED]> {
         let mut out = Vec::with_capacity(SEALED);
-        out.extend_from_slice(&u16::try_from(VERSION).ok()?.to_le_bytes());
+        out.extend_from_slice(&u16::try_from(version).ok()?.to_le_bytes());
         out.extend_from_slice(&self.previous.to_le_bytes());
         out.extend_from_slice(&self.previous_tag);
         out.push(self.level);
@@ -92,9 +92,9 @@ impl Record {
         out.try_into().ok()
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
+    pub(crate) fn decode(bytes: &[u8], version: u32) -> Option<Record> {
         let mut reader = Reader::new(bytes);
-        if u32::from(reader.u16()?) != VERSION {
+        if u32::from(reader.u16()?) != version {
             return None;
         }
         let (previous, previous_tag, level) = (reader.u64()?, reader.array()?, reader.u8()?);

@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::chunk::{CHUNK, Chunk};
 use crate::format::key::Key;
+use crate::format::log::Change;
 use crate::format::{FILE_MAX, INLINE_MAX, Page, SLOT};
 use crate::pool::PageKey;
 
@@ -223,6 +224,7 @@ impl Engine {
             self.set_page_dirty(ino, keep - 1, frame, true);
         }
         self.drop_pages(ino, keep, old.div_ceil(BLOCK));
+        self.core.note(&Change::Cut { ino, block: keep });
         self.changed = true;
         // The chunk that is cut in two, then all chunks behind it.
         let first = keep.div_ceil(CHUNK);

@@ -5,7 +5,7 @@ use twine_vfs::FileSystem;
 
 use super::support::{Dump, Random, create, dump, open, tiny};
 use crate::format::record::slot_of;
-use crate::format::{RESERVED, RING, SLOT};
+use crate::format::{LOG, RING, SLOT, VERSION, reserved};
 use crate::store::MemoryStore;
 use crate::{Error, Volume};
 
@@ -23,7 +23,12 @@ fn history(store: &MemoryStore) -> (Volume, Vec<Vec<u8>>, Vec<Dump>) {
         volume.write(small, 0, format!("round {round}").as_bytes()).expect("write");
         let bytes = random.bytes(9000);
         volume.write(big, random.below(5) * 4096, &bytes).expect("write");
-        volume.sync_all().expect("sync");
+        // Every second commit stands in the log, the last one does not.
+        if round % 2 == 0 {
+            volume.sync_all().expect("sync");
+        } else {
+            volume.lock().settle().expect("a root");
+        }
         images.push(store.image());
         dumps.push(dump(&volume).expect("dump"));
     }
@@ -61,7 +66,7 @@ fn every_flipped_byte_is_detected_or_harmless() {
         at += 1 + random.below(150) as usize;
     }
     println!("{flips} flips, {refused} refused");
-    assert!(flips > 1000 && refused > 100);
+    assert!(flips > 1000 && refused > 30);
 }
 
 #[test]
@@ -136,7 +141,7 @@ fn a_broken_old_block_is_corruption_and_never_falls_back() {
     // The last commit touches only the small file: what it did not write is not torn, it is damaged.
     let small = volume.lookup(root, "small").expect("lookup").0;
     volume.write(small, 0, b"last").expect("write");
-    volume.sync_all().expect("sync");
+    volume.lock().settle().expect("a root");
     let slot = volume.lock().chunk(big.0, 0).expect("chunk").pointers().next().expect("a block").1.slot;
     drop(volume);
     let mut image = store.image();
@@ -231,7 +236,7 @@ fn no_record_at_all_is_an_error() {
     let store = MemoryStore::default();
     drop(history(&store));
     let mut image = store.image();
-    image[RING as usize * SLOT..RESERVED as usize * SLOT].fill(0);
+    image[RING as usize * SLOT..LOG as usize * SLOT].fill(0);
     assert_eq!(open(MemoryStore::new(image), 5, &tiny()).err(), Some(Error::NoRoot { unreadable: 0 }));
 }
 
@@ -243,7 +248,7 @@ fn blocks_of_another_volume_do_not_serve() {
     volume.create(volume.root(), "other").expect("create");
     volume.sync_all().expect("sync");
     let mut mixed = one.image();
-    let ring = RING as usize * SLOT..RESERVED as usize * SLOT;
+    let ring = RING as usize * SLOT..LOG as usize * SLOT;
     mixed[ring.clone()].copy_from_slice(&other.image()[ring]);
     assert!(matches!(open(MemoryStore::new(mixed), 5, &tiny()).err(), Some(Error::NoRoot { .. })));
 }
@@ -266,7 +271,7 @@ fn a_restored_store_is_never_written_under_an_old_key() {
         .collect();
     assert_ne!(salts[0], salts[1], "one salt served two runs");
     let old = store.image();
-    for slot in RING..RESERVED {
+    for slot in RING..reserved(VERSION) {
         let at = slot as usize * SLOT;
         assert!(salts.iter().all(|salt| old[at + 12..at + 28] != salt[..]));
     }

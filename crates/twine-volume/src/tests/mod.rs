@@ -8,6 +8,7 @@ mod crash;
 mod faults;
 mod hostile;
 mod keys;
+mod log;
 mod model;
 mod support;
 mod vectors;

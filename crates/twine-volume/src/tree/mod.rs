@@ -5,6 +5,8 @@ mod write;
 
 use crate::crypto::Place;
 use crate::error::{Error, Result};
+use crate::format::key::{self, Key};
+use crate::format::log::{Change, Changes};
 use crate::format::pointer::Pointer;
 use crate::format::{Page, node};
 use crate::io::Io;
@@ -19,6 +21,8 @@ pub(crate) struct Core {
     pub(crate) root: Root,
     /// Nodes in memory that are not sealed yet.
     pub(crate) dirty_nodes: usize,
+    /// What changed since the last record; `None` if the log cannot say it.
+    pub(crate) changes: Option<Changes>,
     /// Walks pass over leaves that do not verify: for what is left of a damaged volume.
     pub(crate) tolerant: bool,
 }
@@ -34,9 +38,27 @@ impl Core {
     /// An empty tree in memory.
     pub(crate) fn empty(io: Io, pool: Pool, space: Space) -> Result<Core> {
         let root = Root { pointer: Pointer::in_memory(0), level: 0 };
-        let mut core = Core { io, pool, space, root, dirty_nodes: 0, tolerant: false };
+        let mut core = Core::at(io, pool, space, root);
         core.root.pointer = Pointer::in_memory(core.new_node(0)?.0);
         Ok(core)
+    }
+
+    /// The tree below a root.
+    pub(crate) fn at(io: Io, pool: Pool, space: Space, root: Root) -> Core {
+        Core { io, pool, space, root, dirty_nodes: 0, changes: None, tolerant: false }
+    }
+
+    /// Takes note of a change for the log. Blocks and the map have no place there.
+    pub(crate) fn note(&mut self, change: &Change<'_>) {
+        let said = match change {
+            Change::Put { key, .. } | Change::Delete { key } => is_logged(*key),
+            Change::Cut { .. } | Change::Page { .. } => true,
+        };
+        if let Some(changes) = &mut self.changes
+            && !(said && changes.push(change))
+        {
+            self.changes = None;
+        }
     }
 
     /// A new dirty node: its slot and frame.
@@ -103,4 +125,9 @@ impl Core {
     fn child(&self, frame: usize, i: usize) -> Result<Pointer> {
         node::inner::pointer(self.pool.page(frame), i).ok_or(Error::Bug("child index"))
     }
+}
+
+/// Whether the log may hold an item: inodes, names and orphans.
+pub(crate) fn is_logged(key: Key) -> bool {
+    key.as_orphan().is_some() || key.ino() != 0 && matches!(key.kind(), key::INODE | key::ENTRY)
 }

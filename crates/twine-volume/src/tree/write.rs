@@ -4,6 +4,7 @@ use super::{Core, Root};
 use crate::crypto::Place;
 use crate::error::{Error, Result};
 use crate::format::key::Key;
+use crate::format::log::Change;
 use crate::format::node::{self, FAN_OUT, ROOM, inner, leaf};
 use crate::format::pointer::Pointer;
 use crate::format::{Page, SLOT};
@@ -27,6 +28,7 @@ const SPARSE: usize = ROOM / 4;
 impl Core {
     /// Sets the value under `key`.
     pub(crate) fn put(&mut self, key: Key, value: &[u8]) -> Result<()> {
+        self.note(&Change::Put { key, value });
         let (path, frame) = self.path_for_writing(key)?;
         let page = self.pool.page_mut(frame);
         let i = match leaf::find(page, key) {
@@ -52,6 +54,7 @@ impl Core {
         if self.get(key, |_| ())?.is_none() {
             return Ok(false);
         }
+        self.note(&Change::Delete { key });
         let (path, frame) = self.path_for_writing(key)?;
         let page = self.pool.page_mut(frame);
         let i = leaf::find(page, key).map_err(|_| Error::Bug("an item vanished"))?;
@@ -65,8 +68,10 @@ impl Core {
         self.path_for_writing(key).map(|_| ())
     }
 
-    /// Seals every node that is in memory only, children first. Nothing refers to the result but `self.root`.
+    /// Seals every node that is in memory only, children first. Nothing refers to the result but `self.root`. Where a root
+    /// does not follow, how far the tree is from the last one is lost: the log cannot go on.
     pub(crate) fn seal_nodes(&mut self) -> Result<()> {
+        self.changes = None;
         if self.root.pointer.is_in_memory() {
             self.root.pointer = self.seal_below(self.root.pointer.slot, self.root.level)?;
         }
