@@ -198,10 +198,11 @@ calls! {
     20 StoreRead as store_read { /// Handle.
         store, /// Number of pairs.
         pieces } => StoreReadReply {}
-    /// Writes pieces: pairs of offset and length, then the pieces' bytes, in the same order. Nothing is durable yet.
+    /// Writes pieces: pairs of offset and length, then the pieces' bytes, in the same order.
     21 StoreWrite as store_write { /// Handle.
         store, /// Number of pairs.
-        pieces } => StoreWriteReply {}
+        pieces, /// 1: then [`StoreSync`]; 0: nothing is durable yet.
+        durable } => StoreWriteReply {}
     /// One durable barrier. An honest host answers when everything before it survives a power cut.
     22 StoreSync as store_sync { /// Handle.
         store } => StoreSyncReply {}

@@ -133,8 +133,7 @@ impl Engine {
         done: impl FnOnce(&mut Self),
     ) -> Result<()> {
         self.announce(successor)?;
-        self.core.io.flush(Some((slot, record)))?;
-        self.core.io.barrier()?;
+        self.core.io.commit(slot, record)?;
         self.committed.sequence = successor.sequence;
         self.committed.tag = successor.tag;
         self.committed.next = successor.sequence + 1;

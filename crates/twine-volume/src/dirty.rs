@@ -41,6 +41,10 @@ pub(crate) struct DirtyChunk {
 }
 
 impl DirtyChunk {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.marks.dirty == 0
+    }
+
     /// Ascending.
     pub(crate) fn blocks(&self) -> Vec<u64> {
         (0..CHUNK).filter(|n| self.marks.dirty >> n & 1 == 1).map(|n| self.number * CHUNK + n).collect()
@@ -108,11 +112,11 @@ impl Dirty {
         }
     }
 
-    /// What is dirty, in the order of files and blocks, and of it what is not in the log.
-    pub(crate) fn unlogged(&self) -> impl Iterator<Item = (DirtyChunk, DirtyChunk)> {
+    /// For each chunk with dirty pages, in the order of files and blocks: how many, and those that are not in the log.
+    pub(crate) fn unlogged(&self) -> impl Iterator<Item = (usize, DirtyChunk)> {
         self.chunks.iter().map(|((ino, number), marks)| {
-            let of = |marks| DirtyChunk { ino: *ino, number: *number, marks };
-            (of(*marks), of(marks.only(!marks.logged)))
+            let unlogged = DirtyChunk { ino: *ino, number: *number, marks: marks.only(!marks.logged) };
+            (marks.dirty.count_ones() as usize, unlogged)
         })
     }
 

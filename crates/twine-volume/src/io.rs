@@ -77,13 +77,26 @@ impl Io {
         writer.slots.push(slot);
         writer.since_barrier += 1;
         if writer.slots.len() >= BATCH {
-            self.flush(None)?;
+            self.flush()?;
         }
         Ok(pointer)
     }
 
-    /// Writes the queue, and `last` in the same call.
-    pub(crate) fn flush(&mut self, last: Option<(u32, &[u8])>) -> Result<()> {
+    /// Writes the queue.
+    fn flush(&mut self) -> Result<()> {
+        self.write_queue(None)
+    }
+
+    /// Writes the queue and a record in one call, and makes all that was written durable.
+    pub(crate) fn commit(&mut self, slot: u32, record: &[u8]) -> Result<()> {
+        self.write_queue(Some((slot, record)))?;
+        self.counters.syncs += 1;
+        self.durable();
+        Ok(())
+    }
+
+    /// Writes the queue; durably with a record.
+    fn write_queue(&mut self, record: Option<(u32, &[u8])>) -> Result<()> {
         let Some(writer) = self.writer.as_mut() else { return Ok(()) };
         // In the order of the store, so that what stands together there is one write; of one slot the last contents come last.
         let mut order: Vec<usize> = (0..writer.slots.len()).collect();
@@ -93,7 +106,7 @@ impl Io {
             .iter()
             .map(|at| WriteAt { offset: offset_of(writer.slots[*at]), bytes: block(*at) })
             .collect();
-        if let Some((slot, bytes)) = last {
+        if let Some((slot, bytes)) = record {
             pieces.push(WriteAt { offset: offset_of(slot), bytes });
         }
         if pieces.is_empty() {
@@ -101,7 +114,8 @@ impl Io {
         }
         self.counters.writes += 1;
         self.counters.bytes_written += pieces.iter().map(|p| p.bytes.len() as u64).sum::<u64>();
-        let outcome = self.store.write(&pieces);
+        let outcome =
+            if record.is_some() { self.store.write_durably(&pieces) } else { self.store.write(&pieces) };
         writer.batch.clear();
         writer.slots.clear();
         Ok(outcome?)
@@ -109,14 +123,19 @@ impl Io {
 
     /// Makes all that was written durable.
     pub(crate) fn barrier(&mut self) -> Result<()> {
-        self.flush(None)?;
+        self.flush()?;
         self.counters.syncs += 1;
         self.store.sync()?;
+        self.durable();
+        Ok(())
+    }
+
+    /// A barrier has returned.
+    fn durable(&mut self) {
         if let Some(writer) = self.writer.as_mut() {
             writer.unsynced = vec![(writer.epoch.salt(), writer.epoch.used())];
             writer.since_barrier = 0;
         }
-        Ok(())
     }
 
     /// Blocks sealed under the current epoch, and the most that it may seal.
@@ -189,7 +208,7 @@ impl Io {
         self.counters.reads += 1;
         // A block evicted from the cache may still sit in the queue.
         let queued = self.writer.as_ref().is_some_and(|w| w.slots.iter().any(|slot| wanted(*slot)));
-        if queued { self.flush(None) } else { Ok(()) }
+        if queued { self.flush() } else { Ok(()) }
     }
 
     fn verify(&mut self, pointer: &Pointer, place: Place, page: &mut Page) -> Result<()> {

@@ -58,15 +58,18 @@ impl Engine {
     fn note_pages(&mut self) -> Result<Option<Vec<(u64, u64)>>> {
         let (mut pages, mut chunks, mut wanted) = (0, Vec::new(), Vec::new());
         for (dirty, unlogged) in self.dirty.unlogged() {
-            if self.inodes.get(&dirty.ino).is_some_and(|live| live.inode.links == 0) {
+            let (ino, number) = (unlogged.ino, unlogged.number);
+            if self.inodes.get(&ino).is_some_and(|live| live.inode.links == 0) {
                 continue;
             }
-            pages += dirty.blocks().len();
+            pages += dirty;
             if pages > PAGES_MAX {
                 return Ok(None);
             }
-            chunks.push((dirty.ino, dirty.number));
-            wanted.extend(unlogged.blocks().into_iter().map(|block| (dirty.ino, block)));
+            if !unlogged.is_empty() {
+                chunks.push((ino, number));
+                wanted.extend(unlogged.blocks().into_iter().map(|block| (ino, block)));
+            }
         }
         for (ino, block) in wanted {
             let frame = self.core.pool.find(PageKey::data(ino, block));

@@ -316,7 +316,7 @@ impl Server for Service {
         data: &[u8],
         _: &mut [u8],
     ) -> Result<(StoreWriteReply, usize), Status> {
-        self.stores().write(ask.store, ask.pieces, data)?;
+        self.stores().write(ask.store, ask.pieces, ask.durable != 0, data)?;
         done()
     }
 

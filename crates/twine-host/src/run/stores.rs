@@ -62,7 +62,7 @@ impl Stores {
         Ok(total)
     }
 
-    pub fn write(&mut self, store: u64, pieces: u64, data: &[u8]) -> Result<(), Status> {
+    pub fn write(&mut self, store: u64, pieces: u64, durable: bool, data: &[u8]) -> Result<(), Status> {
         let (pairs, mut rest) = split(data, pieces)?;
         let mut writes = Vec::with_capacity(pairs.len());
         for (offset, length) in pairs {
@@ -70,7 +70,8 @@ impl Stores {
             rest = tail;
             writes.push(WriteAt { offset, bytes });
         }
-        self.entry(store)?.store.write(&writes).map_err(status)
+        let store = &mut self.entry(store)?.store;
+        if durable { store.write_durably(&writes) } else { store.write(&writes) }.map_err(status)
     }
 
     /// Maps a store: address, bytes there are, bytes there may be.

@@ -37,6 +37,11 @@ pub trait Store: Send {
     fn write(&mut self, pieces: &[WriteAt<'_>]) -> Result<(), StoreError>;
     /// One durable barrier: everything done before it survives a power cut.
     fn sync(&mut self) -> Result<(), StoreError>;
+    /// [`Store::write`] and then [`Store::sync`], in one call where calls cost something.
+    fn write_durably(&mut self, pieces: &[WriteAt<'_>]) -> Result<(), StoreError> {
+        self.write(pieces)?;
+        self.sync()
+    }
     /// Makes `offset..offset + len` exist and be backed, extending the store, so that writing there cannot run out of
     /// space. [`StoreError::NoSpace`] leaves everything usable.
     fn allocate(&mut self, offset: u64, len: u64) -> Result<(), StoreError>;

@@ -78,14 +78,34 @@ impl HostStore {
         if got == total { Ok(()) } else { Err(StoreError::Failed { operation: "read", code: 0 }) }
     }
 
-    fn write_batch(&self, parts: &[(&[u8], u64)]) -> Result<(), StoreError> {
+    fn write_batch(&self, parts: &[(&[u8], u64)], durable: bool) -> Result<(), StoreError> {
         let mut pairs = Vec::with_capacity(16 * parts.len());
         for (part, offset) in parts {
             push_pair(&mut pairs, *offset, part.len());
         }
         let data: Vec<&[u8]> = [&pairs[..]].into_iter().chain(parts.iter().map(|(part, _)| *part)).collect();
-        let ask = StoreWrite { store: self.store, pieces: parts.len() as u64 };
+        let ask = StoreWrite { store: self.store, pieces: parts.len() as u64, durable: durable.into() };
         border::call_with(&ask, &data, &mut []).map(|_| ()).map_err(failed("write"))
+    }
+
+    /// Writes pieces in as many calls as they need, the last one with a barrier if they must be durable.
+    fn write_all(&self, pieces: &[WriteAt<'_>], durable: bool) -> Result<(), StoreError> {
+        let parts = pieces.iter().flat_map(|piece| {
+            let offsets = (piece.offset..).step_by(BATCH);
+            piece.bytes.chunks(BATCH).zip(offsets)
+        });
+        let mut batch: Vec<(&[u8], u64)> = Vec::new();
+        let mut bytes = 0;
+        for (part, offset) in parts {
+            if bytes + part.len() > BATCH || batch.len() == PIECES {
+                self.write_batch(&batch, false)?;
+                batch.clear();
+                bytes = 0;
+            }
+            bytes += part.len();
+            batch.push((part, offset));
+        }
+        if batch.is_empty() && !durable { Ok(()) } else { self.write_batch(&batch, durable) }
     }
 }
 
@@ -119,22 +139,11 @@ impl Store for HostStore {
     }
 
     fn write(&mut self, pieces: &[WriteAt<'_>]) -> Result<(), StoreError> {
-        let parts = pieces.iter().flat_map(|piece| {
-            let offsets = (piece.offset..).step_by(BATCH);
-            piece.bytes.chunks(BATCH).zip(offsets)
-        });
-        let mut batch: Vec<(&[u8], u64)> = Vec::new();
-        let mut bytes = 0;
-        for (part, offset) in parts {
-            if bytes + part.len() > BATCH || batch.len() == PIECES {
-                self.write_batch(&batch)?;
-                batch.clear();
-                bytes = 0;
-            }
-            bytes += part.len();
-            batch.push((part, offset));
-        }
-        if batch.is_empty() { Ok(()) } else { self.write_batch(&batch) }
+        self.write_all(pieces, false)
+    }
+
+    fn write_durably(&mut self, pieces: &[WriteAt<'_>]) -> Result<(), StoreError> {
+        self.write_all(pieces, true)
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
