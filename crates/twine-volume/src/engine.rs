@@ -11,9 +11,10 @@ use crate::format::inode::Inode;
 use crate::format::key::Key;
 use crate::format::{SEGMENT, SLOT, offset_of};
 use crate::info::Recovery;
+use crate::io::write_zeros;
 use crate::pool::{FoldMap, PageKey};
 use crate::provider::Clock;
-use crate::store::{StoreError, WriteAt};
+use crate::store::StoreError;
 use crate::tree::Core;
 
 /// An inode in memory.
@@ -186,7 +187,7 @@ impl Engine {
         self.core.io.counters.resizes += 1;
         match store.allocate(offset_of(start), offset_of(len)) {
             Ok(()) => {
-                store.write(&[WriteAt { offset: offset_of(start), bytes: &vec![0; len as usize * SLOT] }])?;
+                write_zeros(store.as_mut(), start, len)?;
                 self.core.space.grown(start, len);
                 Ok(())
             }

@@ -16,7 +16,7 @@ use crate::format::key::Key;
 use crate::format::log::State;
 use crate::format::{Page, ROOT_INO, SEGMENT, SLOT, VERSION, offset_of, reserved};
 use crate::info::Recovery;
-use crate::io::Io;
+use crate::io::{Io, write_zeros};
 use crate::pool::{FoldMap, Pool};
 use crate::provider::{Clock, Entropy};
 use crate::recover::{Recovered, recover, salvage};
@@ -166,7 +166,7 @@ pub(crate) fn create(
     // An older volume's records must not stand beside the new ones; the header comes last and makes it a volume.
     store.truncate(0)?;
     store.allocate(0, offset_of(SEGMENT))?;
-    store.write(&[WriteAt { offset: 0, bytes: &vec![0; reserved(VERSION) as usize * SLOT] }])?;
+    write_zeros(store.as_mut(), 0, reserved(VERSION))?;
     let header = make_header(master, &key, VERSION, id, 1, salt);
     let mut io = Io::new(store, Keyring::new(key, VERSION, id));
     io.start_writing(environment.entropy, options.blocks_per_epoch)?;

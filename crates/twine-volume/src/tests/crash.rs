@@ -157,7 +157,7 @@ fn soak() {
 fn every_cut_while_space_is_given_back_leaves_a_synced_state() {
     let script = |store: &FaultyStore| -> (Vec<Dump>, bool) {
         use twine_vfs::FileSystem;
-        let mut states = Vec::new();
+        let mut states = vec![dump(&MemFs::new(MemLimits::default(), || 0)).expect("a model dumps")];
         let Ok(volume) = super::support::create(store.clone(), 1, &tiny()) else { return (states, false) };
         let root = volume.root();
         let mut random = Random(9);
