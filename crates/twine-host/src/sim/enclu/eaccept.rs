@@ -45,6 +45,10 @@ pub(super) fn execute(enclave: &SimEnclave, frame: &mut Frame) -> Result<After, 
         refused = Some(Refused::Fault(Event::page_fault(target, 0)));
         page = first;
     }
+    if page > first && flags.contains(SecinfoFlags::PENDING | SecinfoFlags::W) {
+        // What is EAUGed is memory of the EPC from then on: nothing of it faults again.
+        enclave.elrange().populate(first..page);
+    }
     let next = if page > first { run.advance(frame, page - first) } else { None };
     match refused {
         Some(Refused::Fault(event)) => {
