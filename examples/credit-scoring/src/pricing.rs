@@ -95,10 +95,7 @@ impl Pricer {
         let mut priced = None;
         for (number, term) in self.terms.iter().enumerate() {
             match term {
-                Term::Price { asset, less } => {
-                    let prices = &worlds.prices[*asset];
-                    values.iter_mut().zip(prices).for_each(|(value, price)| *value = price - less);
-                }
+                Term::Price { asset, less } => lower(&worlds.prices[*asset], *less, &mut values),
                 Term::Known(value) => values.fill(*value),
                 Term::Option { contract, call } => {
                     // Calls and puts on the same, one after the other, have the same legs.
@@ -106,15 +103,10 @@ impl Pricer {
                         legs.compute(contract, worlds);
                         priced = Some(contract);
                     }
-                    let sides = legs.received.iter().zip(&legs.paid);
-                    values
-                        .iter_mut()
-                        .zip(sides)
-                        .for_each(|(value, (received, paid))| *value = received - paid);
-                    if !call {
-                        // A put is a call less a forward.
-                        let (prices, less) = (&worlds.prices[contract.asset], contract.discounted);
-                        values.iter_mut().zip(prices).for_each(|(value, price)| *value -= price - less);
+                    if *call {
+                        legs.call(&mut values);
+                    } else {
+                        legs.put(&worlds.prices[contract.asset], contract.discounted, &mut values);
                     }
                 }
             }
@@ -127,6 +119,16 @@ impl Pricer {
         let mut all = Vec::with_capacity(self.terms.len());
         self.price(worlds, |_, values| all.push(values[0]));
         all
+    }
+}
+
+// The loops below are functions of their own: what a loop needs stays in registers only where it is alone.
+
+/// Prices less something.
+#[inline(never)]
+fn lower(prices: &Lanes, less: f64, values: &mut Lanes) {
+    for lane in 0..LANES {
+        values[lane] = prices[lane] - less;
     }
 }
 
@@ -162,6 +164,21 @@ impl Default for Legs {
 }
 
 impl Legs {
+    #[inline(never)]
+    fn call(&self, values: &mut Lanes) {
+        for lane in 0..LANES {
+            values[lane] = self.received[lane] - self.paid[lane];
+        }
+    }
+
+    /// A put is a call less a forward.
+    #[inline(never)]
+    fn put(&self, prices: &Lanes, less: f64, values: &mut Lanes) {
+        for lane in 0..LANES {
+            values[lane] = (self.received[lane] - self.paid[lane]) - (prices[lane] - less);
+        }
+    }
+
     fn compute(&mut self, contract: &Contract, worlds: &Worlds) {
         let (prices, logarithms) = (&worlds.prices[contract.asset], &worlds.logarithms[contract.asset]);
         let (per_deviation, half) = (1.0 / contract.deviation, 0.5 * contract.deviation);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::market::Market;
-use crate::normal::LANES;
+use crate::normal::{LANES, Lanes};
 use crate::positions::Book;
 use crate::pricing::{Pricer, Worlds};
 
@@ -23,8 +23,8 @@ pub struct Losses<'a> {
     today: Vec<f64>,
     /// What two borrowers at a time hold of each; none, where there is no second one.
     pairs: Vec<Vec<[f64; 2]>>,
-    /// How much less the instruments are worth in the worlds at hand.
-    falls: [Vec<Group>; GROUPS],
+    /// How much less the instruments are worth in the worlds at hand: all of them in one group, then in the next.
+    falls: Vec<Group>,
     /// What each borrower of a pair loses in them.
     losses: Vec<[[Group; GROUPS]; 2]>,
     /// And has lost in all.
@@ -39,11 +39,11 @@ impl<'a> Losses<'a> {
             let column = |at: usize| [rows[0][at], rows.get(1).map_or(0.0, |row| row[at])];
             (0..book.instruments).map(column).collect()
         };
-        let pairs: Vec<Vec<[f64; 2]>> = rows.chunks(2).map(pair).collect();
+        let pairs: Vec<_> = rows.chunks(2).map(pair).collect();
         Self {
             pricer,
             today: pricer.price_one(&Worlds::today(market)),
-            falls: std::array::from_fn(|_| vec![[0.0; WIDTH]; book.instruments]),
+            falls: vec![[0.0; WIDTH]; GROUPS * book.instruments],
             losses: vec![Default::default(); pairs.len()],
             pairs,
             samples: vec![Sample::new(scenarios); rows.len()],
@@ -53,14 +53,12 @@ impl<'a> Losses<'a> {
     /// Values every book in more worlds.
     pub fn add(&mut self, worlds: &Worlds) {
         let Self { pricer, today, pairs, falls, losses, samples } = self;
+        let instruments = today.len();
         pricer.price(worlds, |instrument, values| {
-            let (values, _) = values.as_chunks::<WIDTH>();
-            for (falls, values) in falls.iter_mut().zip(values) {
-                falls[instrument] = values.map(|value| today[instrument] - value);
-            }
+            fall(today[instrument], values, &mut falls[instrument..], instruments);
         });
         losses.fill(Default::default());
-        for (group, falls) in falls.iter().enumerate() {
+        for (group, falls) in falls.chunks(instruments).enumerate() {
             for (part, falls) in falls.chunks(DEPTH).enumerate() {
                 for (pair, [first, second]) in pairs.iter().zip(&mut *losses) {
                     multiply(&pair[part * DEPTH..], falls, [&mut first[group], &mut second[group]]);
@@ -75,6 +73,15 @@ impl<'a> Losses<'a> {
     /// What the losses of each borrower say.
     pub fn risks(self) -> Vec<Risk> {
         self.samples.into_iter().map(Sample::risk).collect()
+    }
+}
+
+/// How much less an instrument is worth: in each group, `stride` apart.
+#[inline(never)]
+fn fall(today: f64, values: &Lanes, falls: &mut [Group], stride: usize) {
+    let (values, _) = values.as_chunks::<WIDTH>();
+    for (falls, values) in falls.iter_mut().step_by(stride).zip(values) {
+        *falls = values.map(|value| today - value);
     }
 }
 
