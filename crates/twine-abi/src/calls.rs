@@ -453,6 +453,8 @@ codes! {
         NotWritten = 8,
         /// A volume is older than its anchor remembers, or of another history.
         RolledBack = 9,
+        /// A volume is none, or it is damaged or forged.
+        BadVolume = 10,
     }
 }
 

@@ -61,7 +61,7 @@ pub fn code_of(end: &End) -> Option<Code> {
             Outcome::Exited => return None,
             Outcome::Trapped => Code::Trap,
             Outcome::OutOfFuel | Outcome::Stopped => Code::Budget,
-            Outcome::BadModule => Code::BadInput,
+            Outcome::BadModule | Outcome::BadVolume => Code::BadInput,
             Outcome::Refused => Code::Refused,
             Outcome::Failed => Code::Internal,
             Outcome::NotWritten => Code::Io,

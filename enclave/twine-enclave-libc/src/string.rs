@@ -35,17 +35,13 @@ fn alias(to: usize, from: usize) -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void {
     let distance = (to as usize).wrapping_sub(from as usize);
-    let apart = distance.wrapping_neg() >= count;
     // SAFETY: the caller's promises.
     unsafe {
-        match distance >= count {
-            true if apart => {
-                memcpy(to, from, count);
-            }
-            // Upwards is right: `to` lies below.
-            true if count > 32 => forward(to.cast(), from.cast(), count),
-            true => short(to.cast(), from.cast(), count),
-            false => backward(to.cast(), from.cast(), count),
+        if distance >= count {
+            // Upwards is right where `to` lies below, too: no copy reads behind what it has written.
+            memcpy(to, from, count);
+        } else {
+            backward(to.cast(), from.cast(), count);
         }
     }
     to
@@ -110,20 +106,6 @@ unsafe fn load(from: *const u8) -> __m128i {
 unsafe fn store(to: *mut u8, value: __m128i) {
     // SAFETY: the caller's promise: 16 writable bytes.
     unsafe { _mm_storeu_si128(to.cast(), value) }
-}
-
-/// More than 32 bytes, `to` below `from`.
-unsafe fn forward(to: *mut u8, from: *const u8, count: usize) {
-    // SAFETY: within `count`; the last piece is read before the loop may overwrite it.
-    unsafe {
-        let last = load(from.add(count - 16));
-        let mut at = 0;
-        while at + 16 < count {
-            store(to.add(at), load(from.add(at)));
-            at += 16;
-        }
-        store(to.add(count - 16), last);
-    }
 }
 
 /// Any count, `to` above `from`.

@@ -49,10 +49,13 @@ pub fn exp(x: &Lanes, y: &mut Lanes, [shifted, r]: &mut Scratch) {
 /// "Computer Approximations" (1968), no. 5666, as in West, "Better approximations to cumulative normal functions" (2005).
 /// Beyond 40, where that exponential is nothing, they stay as they are.
 #[inline(never)]
-pub fn tails(x: &Lanes, above: &mut Lanes, below: &mut Lanes) {
-    let bounded = |x: f64| if x.abs() < 40.0 { x.abs() } else { 40.0 };
+pub fn tails(x: &Lanes, above: &mut Lanes, below: &mut Lanes, sizes: &mut Lanes) {
     for lane in 0..LANES {
-        let x = bounded(x[lane]);
+        // The larger of the two is a single instruction, the absolute value is several.
+        let negative = 0.0 - x[lane];
+        let x = if x[lane] > negative { x[lane] } else { negative };
+        let x = if x < 40.0 { x } else { 40.0 };
+        sizes[lane] = x;
         let x2 = x * x;
         let low = (220.206_867_912_376 + 221.213_596_169_931 * x)
             + x2 * (112.079_291_497_871 + 33.912_866_078_383 * x);
@@ -60,7 +63,7 @@ pub fn tails(x: &Lanes, above: &mut Lanes, below: &mut Lanes) {
         above[lane] = low + x2 * x2 * high;
     }
     for lane in 0..LANES {
-        let x = bounded(x[lane]);
+        let x = sizes[lane];
         let x2 = x * x;
         let low = (440.413_735_824_752 + 793.826_512_519_948 * x)
             + x2 * (637.333_633_378_831 + 296.564_248_779_674 * x);
@@ -73,8 +76,9 @@ pub fn tails(x: &Lanes, above: &mut Lanes, below: &mut Lanes) {
 /// The distribution function of the standard normal distribution.
 pub fn distribution(x: f64) -> f64 {
     let [mut above, mut below, mut density] = [[0.0; LANES]; 3];
-    tails(&[x; LANES], &mut above, &mut below);
-    exp(&[-0.5 * x * x; LANES], &mut density, &mut [[0.0; LANES]; 2]);
+    let mut scratch = [[0.0; LANES]; 2];
+    tails(&[x; LANES], &mut above, &mut below, &mut scratch[0]);
+    exp(&[-0.5 * x * x; LANES], &mut density, &mut scratch);
     let outside = density[0] * above[0] / below[0];
     if x > 0.0 { 1.0 - outside } else { outside }
 }

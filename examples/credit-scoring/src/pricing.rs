@@ -188,8 +188,9 @@ impl Legs {
             d2[lane] = d1[lane] - contract.deviation;
             self.exponents[lane] = -0.5 * d1[lane] * d1[lane];
         }
-        tails(d1, above_1, below_1);
-        tails(d2, above_2, below_2);
+        let sizes = &mut self.scratch[0];
+        tails(d1, above_1, below_1, sizes);
+        tails(d2, above_2, below_2, sizes);
         exp(&self.exponents, &mut self.density, &mut self.scratch);
         for lane in 0..LANES {
             let price = prices[lane];

@@ -45,7 +45,7 @@ fn send(kind: u8, payload: &[u8], to: &mut impl Write) -> Result<(), ChannelErro
 #[cbor(map)]
 pub struct Ended {
     /// `Outcome` of the border (`crates/twine-abi`): 1 exited, 2 trapped, 3 out of fuel, 4 stopped, 5 bad module,
-    /// 6 refused, 7 failed.
+    /// 6 refused, 7 failed, 8 not written, 9 rolled back, 10 bad volume.
     #[n(0)]
     pub outcome: u8,
     /// The program's exit status, where it exited.

@@ -151,7 +151,7 @@ fn deliver(
     json: bool,
 ) -> Result<Result<Ended, String>, ChannelError> {
     match channel.deliver(program.presented(), &bundle.to_bytes()) {
-        Ok(()) => note("delivered; the program runs"),
+        Ok(()) => note("delivered"),
         Err(refused @ ChannelError::Refused(_)) => return Ok(Err(refused.to_string())),
         Err(error) => return Err(error),
     }

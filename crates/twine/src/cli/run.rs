@@ -218,7 +218,7 @@ pub fn explain_end(end: &End, fuel: Option<u64>, timeout: Option<Duration>) -> O
                 format!("the program used up its fuel{fuel}; raise --fuel if it needs more: {message}")
             }
             Outcome::Stopped => stopped(),
-            Outcome::BadModule | Outcome::NotWritten => message.clone(),
+            Outcome::BadModule | Outcome::BadVolume | Outcome::NotWritten => message.clone(),
             Outcome::Refused => format!("the enclave refused: {message}"),
             Outcome::Failed => format!("the enclave failed: {message}"),
             Outcome::RolledBack => format!("the enclave refused an old or forked volume: {message}"),

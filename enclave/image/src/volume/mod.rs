@@ -162,6 +162,12 @@ impl End {
         let code = match error {
             error if error.is_stale() => Outcome::RolledBack,
             Error::Anchor(_) => Outcome::Failed,
+            Error::NotAVolume
+            | Error::HeaderDamaged
+            | Error::UnsupportedVersion(_)
+            | Error::NoRoot { .. }
+            | Error::Equivocation { .. }
+            | Error::Corrupted { .. } => Outcome::BadVolume,
             _ => Outcome::Refused,
         };
         Self(code, 0, format!("volume {name}: {error}"))
