@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use crate::compare::compare;
-use crate::kit::Kit;
+use crate::kit::{Kit, Peer};
 use crate::measure::{self, Effort};
 use crate::results::{self, Clock, Results, RowResults, Settings, Size, WorkloadResults};
-use crate::row::Row;
+use crate::row::{Row, WASMTIME};
 use crate::workload::Workload;
 use crate::{machine, process, protected, report, workloads};
 
@@ -31,9 +31,10 @@ enum Verb {
     Run(Run),
     /// Draw the report of results that are there
     Report {
-        /// results.json of an earlier run
-        results: PathBuf,
-        /// Folder for the report; the results' own by default
+        /// results.json of an earlier run; of several, one report is drawn of all
+        #[arg(required = true)]
+        results: Vec<PathBuf>,
+        /// Folder for the report; the first results' own by default
         #[arg(long)]
         out: Option<PathBuf>,
         /// Say what changed since these results
@@ -82,6 +83,9 @@ struct Run {
     /// A `twine-bench-peer` to measure; by default it is built
     #[arg(long, value_name = "PROGRAM")]
     peer: Option<PathBuf>,
+    /// Leave out the side of Wasmtime, whose build takes minutes
+    #[arg(long, conflicts_with = "peer")]
+    no_peer: bool,
     /// Folder for results and report
     #[arg(long, default_value = "bench/target/report")]
     out: PathBuf,
@@ -99,8 +103,10 @@ impl Cli {
         match self.verb {
             Verb::Run(run) => run.execute(),
             Verb::Report { results, out, compare } => {
-                let out = out.or_else(|| results.parent().map(Path::to_owned)).unwrap_or_default();
-                finish(&Results::read(&results)?, &out, compare.as_deref())?;
+                let own = results.first().and_then(|first| first.parent()).map(Path::to_owned);
+                let all = results.iter().map(|path| Results::read(path)).collect::<Result<Vec<_>>>()?;
+                let all = Results::join(all).context("no results")?;
+                finish(&all, &out.or(own).unwrap_or_default(), compare.as_deref())?;
                 Ok(true)
             }
             Verb::List => {
@@ -132,7 +138,8 @@ impl Run {
     fn execute(self) -> Result<bool> {
         process::without_large_pages()?;
         let size = if self.quick { Size::Mini } else { self.size };
-        let kit = Kit::new(self.twine.as_deref(), self.peer.as_deref(), self.quick, size, self.only.clone())?;
+        let peer = if self.no_peer { Peer::None } else { Peer::Program(self.peer.as_deref()) };
+        let kit = Kit::new(self.twine.as_deref(), peer, self.quick, size, self.only.clone())?;
         let rounds = if self.quick { 1 } else { self.rounds };
         let mut results = Results {
             schema: results::SCHEMA.to_owned(),
@@ -207,6 +214,9 @@ impl Run {
             match workload.rows(kit) {
                 Ok(mut rows) => {
                     rows.retain(|row| kit.wants(&row.id));
+                    if self.no_peer {
+                        rows.iter_mut().for_each(|row| row.leave_out(WASMTIME));
+                    }
                     prepared.push((workload, rows, Vec::new()));
                 }
                 Err(error) => prepared.push((workload, Vec::new(), vec![format!("{name}: {error:#}")])),

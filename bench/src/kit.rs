@@ -32,11 +32,19 @@ pub struct Kit {
     peer: PathBuf,
 }
 
+/// Where the peer is.
+pub enum Peer<'a> {
+    /// There, or to be built.
+    Program(Option<&'a Path>),
+    /// Nowhere: rows do without it.
+    None,
+}
+
 impl Kit {
     /// Builds Twine and the peer, or takes those that are there already.
     pub fn new(
         twine: Option<&Path>,
-        peer: Option<&Path>,
+        peer: Peer<'_>,
         quick: bool,
         size: Size,
         only: Vec<String>,
@@ -50,7 +58,10 @@ impl Kit {
             None => build(workspace, package, release),
         };
         let twine = program(twine, &root, "twine", true)?;
-        let peer = program(peer, bench, "twine-bench-peer", !quick)?;
+        let peer = match peer {
+            Peer::Program(peer) => program(peer, bench, "twine-bench-peer", !quick)?,
+            Peer::None => PathBuf::new(),
+        };
         Ok(Self { root, folder, quick, only, size, twine, peer })
     }
 

@@ -205,6 +205,27 @@ pub struct SummaryResult {
 }
 
 impl Results {
+    /// The results of several runs on one machine as one, in their order; of a workload that occurs again, the rows are added.
+    pub fn join(all: Vec<Results>) -> Option<Results> {
+        all.into_iter().reduce(|mut all, next| {
+            all.took += next.took;
+            all.machine.load[1] = next.machine.load[1];
+            if !all.command.contains(&next.command) {
+                all.command = format!("{}; {}", all.command, next.command);
+            }
+            for workload in next.workloads {
+                match all.workloads.iter_mut().find(|known| known.name == workload.name) {
+                    Some(known) => {
+                        known.rows.extend(workload.rows);
+                        known.left_out.extend(workload.left_out);
+                    }
+                    None => all.workloads.push(workload),
+                }
+            }
+            all
+        })
+    }
+
     /// Reads a file that an earlier run wrote.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;

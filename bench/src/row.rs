@@ -156,6 +156,15 @@ impl Side {
 }
 
 impl Row {
+    /// Without a side, and without what must hold beside it.
+    pub fn leave_out(&mut self, name: &str) {
+        self.sides.retain(|side| side.name != name);
+        self.holds.retain(|hold| match hold.what {
+            Bounded::Ratio(other) | Bounded::Excess(other) => hold.side != name && other != name,
+            Bounded::Itself => hold.side != name,
+        });
+    }
+
     /// A row of whole processes with warm caches, whose sides must agree.
     pub fn timed(id: impl Into<String>, title: impl Into<String>, sides: Vec<Side>) -> Self {
         Self {

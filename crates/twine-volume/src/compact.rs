@@ -42,7 +42,7 @@ impl Engine {
                     engine.relieve()?;
                 }
                 engine.commit()?;
-                engine.give_back_beyond(SEGMENT / 2)
+                engine.give_back_beyond(SEGMENT / 4)
             })?;
         }
         Ok(before.saturating_sub(self.core.space.slots()))
@@ -51,7 +51,7 @@ impl Engine {
     /// Starts a pass if it can free a segment.
     pub(crate) fn start_cleaning(&mut self) -> bool {
         let used = self.core.space.used();
-        let end = (used + used / 64 + SEGMENT / 2).next_multiple_of(SEGMENT);
+        let end = (used + used / 64 + SEGMENT / 4).next_multiple_of(SEGMENT);
         if end >= self.core.space.slots() {
             return false;
         }

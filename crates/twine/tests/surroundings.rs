@@ -59,8 +59,12 @@ fn closed_standard_streams_read_as_empty_and_take_anything() {
 
 /// Starts a program that runs for ever and waits until the enclave is launched.
 fn forever(user: &User) -> std::process::Child {
-    let mut command = user.twine();
-    command.args(["run", "--tee", "sim", &program("forever.wat")]).stderr(Stdio::piped());
+    // Whoever started the tests may ignore signals, as a shell does for what runs in its background.
+    let twine = user.twine();
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(twine.get_program()).args(twine.get_args());
+    command.envs(twine.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.args(["run", "--tee", "sim", &program("forever.wat")]).stdin(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut banner = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut banner).unwrap();

@@ -87,7 +87,7 @@ fn a_changed_header_or_label_is_refused() {
     let mut bad = good.clone();
     (bad[40], bad[4096 + 40]) = (!bad[40], !bad[4096 + 40]);
     fs::write(&path, &bad).unwrap();
-    append(&user, "data.volume", &[]).fails(77, &["both copies of the volume's header are damaged"]);
+    append(&user, "data.volume", &[]).fails(65, &["both copies of the volume's header are damaged"]);
     fs::write(&path, &good).unwrap();
     counts(&append(&user, "data.volume", &[]), "2\n");
 }
