@@ -173,15 +173,15 @@ impl Io {
         self.writer.as_ref().is_some_and(|writer| !writer.epoch.exhausted())
     }
 
-    /// Seals a record of the log for its slot.
+    /// Seals a record of the log for its slot, where it stands; its tag.
     pub(crate) fn seal_log_record(
         &mut self,
         sequence: u64,
         slot: u32,
-        body: (&[u8], u32),
-    ) -> Result<(Vec<u8>, [u8; crate::format::TAG])> {
+        record: &mut [u8],
+    ) -> Result<[u8; crate::format::TAG]> {
         let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
-        let sealed = writer.epoch.seal_log_record(&self.keys, sequence, slot, body);
+        let sealed = writer.epoch.seal_log_record(&self.keys, sequence, slot, record);
         sealed.ok_or(Error::Bug("a sequence was sealed twice"))
     }
 

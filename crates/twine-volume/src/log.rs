@@ -39,12 +39,12 @@ impl Engine {
             next_ino: self.next_ino,
             changes: changes.into_bytes(),
         };
-        let Some((body, slots)) = record.encode(self.core.io.keys.version()) else { return Ok(false) };
+        let Some((mut bytes, slots)) = record.encode(self.core.io.keys.version()) else { return Ok(false) };
         if used + slots > LOG_LEN {
             return Ok(false);
         }
         let (slot, sequence) = (LOG + used, self.committed.next);
-        let (bytes, tag) = self.core.io.seal_log_record(sequence, slot, (&body, slots))?;
+        let tag = self.core.io.seal_log_record(sequence, slot, &mut bytes)?;
         self.make_durable(Successor { sequence, tag }, slot, &bytes, |engine| {
             engine.committed.logged = Some(used + slots);
             engine.core.io.counters.logged += 1;

@@ -88,22 +88,22 @@ impl Epoch {
         Some((page, tag))
     }
 
-    /// Seals a record of the log into the bytes of its slots, and gives its tag. Each sequence once, ascending, or `None`.
+    /// Seals a record of the log where it stands in its slots, and gives its tag. Each sequence once, ascending, or `None`.
     pub(crate) fn seal_log_record(
         &mut self,
         keys: &Keyring,
         sequence: u64,
         slot: u32,
-        (body, slots): (&[u8], u32),
-    ) -> Option<(Vec<u8>, [u8; TAG])> {
+        bytes: &mut [u8],
+    ) -> Option<[u8; TAG]> {
+        let slots = u32::try_from(bytes.len() / SLOT).ok()?;
         let clear = log::Clear { sequence, salt: self.salt, slots }.encode();
-        let mut bytes = Vec::with_capacity(slots as usize * SLOT);
-        bytes.extend_from_slice(&clear);
-        bytes.extend_from_slice(body);
-        let tag = self.seal_body(keys, sequence, slot, &clear, &mut bytes[log::CLEAR..])?;
-        bytes.extend_from_slice(&tag);
+        let (head, rest) = bytes.split_first_chunk_mut()?;
+        let (body, end) = rest.split_last_chunk_mut()?;
+        *head = clear;
+        *end = self.seal_body(keys, sequence, slot, &clear, body)?;
         self.logged = self.logged.saturating_add(slots);
-        Some((bytes, tag))
+        Some(*end)
     }
 
     /// Both kinds of records share a key and its nonces, the sequence's.

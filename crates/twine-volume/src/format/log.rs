@@ -78,13 +78,14 @@ pub(crate) struct LogRecord {
 }
 
 impl LogRecord {
-    /// What is sealed, and the slots that it takes. `None` when there are too many changes.
+    /// The record's slots with what is to be sealed in its place, and how many they are. `None` when there are too many changes.
     pub(crate) fn encode(&self, version: u32) -> Option<(Vec<u8>, u32)> {
         let slots = (HEAD + self.changes.len() + CLEAR + TAG).div_ceil(SLOT) as u32;
         if slots > SLOTS_MAX {
             return None;
         }
-        let mut out = Vec::with_capacity(sealed(slots));
+        let mut out = Vec::with_capacity(slots as usize * SLOT);
+        out.resize(CLEAR, 0);
         out.extend_from_slice(&u16::try_from(version).ok()?.to_le_bytes());
         for state in [self.root, self.previous] {
             out.extend_from_slice(&state.sequence.to_le_bytes());
@@ -93,7 +94,7 @@ impl LogRecord {
         out.extend_from_slice(&self.next_ino.to_le_bytes());
         out.extend_from_slice(&u32::try_from(self.changes.len()).ok()?.to_le_bytes());
         out.extend_from_slice(&self.changes);
-        out.resize(sealed(slots), 0);
+        out.resize(slots as usize * SLOT, 0);
         Some((out, slots))
     }
 
@@ -159,6 +160,8 @@ impl Changes {
             Change::Cut { ino, block } => two(&mut self.0, CUT, ino, block),
             Change::Page { ino, block, bytes } => {
                 let used = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+                // Room for a record of one page at once: most have one.
+                self.0.reserve(2 * SLOT);
                 two(&mut self.0, PAGE, ino, block);
                 counted(&mut self.0, bytes.get(..used).unwrap_or(bytes));
             }

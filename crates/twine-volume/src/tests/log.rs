@@ -208,8 +208,8 @@ fn wrong_records_under_right_seals_are_refused() {
         let mut record = LogRecord { root: at, previous: at, next_ino: 9, changes: vec![] };
         change(&mut record);
         let sequence = engine.committed.next;
-        let (body, slots) = record.encode(2).expect("fits");
-        let (bytes, _) = engine.core.io.seal_log_record(sequence, LOG, (&body, slots)).expect("seal");
+        let (mut bytes, _) = record.encode(2).expect("fits");
+        engine.core.io.seal_log_record(sequence, LOG, &mut bytes).expect("seal");
         engine.core.io.store.write(&[WriteAt { offset: offset_of(LOG), bytes: &bytes }]).expect("write");
         assert_eq!(file, twine_vfs::Ino(2));
         open(store, 4, &tiny()).map(|volume| {

@@ -31,6 +31,8 @@ fn failed(operation: &'static str) -> impl Fn(Status) -> StoreError {
 /// Most bytes of pieces in one call, beside their pairs.
 const BATCH: usize = MAX_PAYLOAD - 16 * PIECES;
 const PIECES: usize = 1024;
+/// From here on a piece is read by a call.
+const LARGE: usize = 64 << 10;
 
 fn push_pair(pairs: &mut Vec<u8>, offset: u64, length: usize) {
     pairs.extend_from_slice(&offset.to_le_bytes());
@@ -55,10 +57,14 @@ impl HostStore {
             });
     }
 
-    /// Reads without a call what the map shows.
+    /// Reads without a call what the map shows. Large pieces are as well read by a call: that of the ring and the log, whose
+    /// pages the host's kernel then has not to look for in page tables each time that they become durable.
     fn look(&self, pieces: &mut [ReadAt<'_>]) -> bool {
         self.map.as_ref().is_some_and(|map| {
             pieces.iter_mut().all(|piece| {
+                if piece.buf.len() > LARGE {
+                    return false;
+                }
                 let end = piece.offset.saturating_add(piece.buf.len() as u64);
                 end <= map.length && map.window.read(piece.offset, piece.buf)
             })
