@@ -36,10 +36,16 @@ pub fn ratio(ratio: &Ratio) -> String {
     format!("{of} / {to} {median:.2} [{low:.2} to {high:.2}]{}", promise(ratio.at_most, ratio.held))
 }
 
+/// A bound in the digits that it was thought of in.
+fn limit(at_most: f64) -> String {
+    let text = format!("{at_most:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// `, at most 0.97: held`, or nothing where nothing was promised.
 pub fn promise(at_most: Option<f64>, held: Option<bool>) -> String {
     match (at_most, held) {
-        (Some(at_most), Some(held)) => format!(", at most {at_most}: {}", verdict(held)),
+        (Some(at_most), Some(held)) => format!(", at most {}: {}", limit(at_most), verdict(held)),
         _ => String::new(),
     }
 }

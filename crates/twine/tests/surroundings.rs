@@ -64,7 +64,10 @@ fn forever(user: &User) -> std::process::Child {
     let mut command = Command::new("env");
     command.arg("--default-signal").arg(twine.get_program()).args(twine.get_args());
     command.envs(twine.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.args(["run", "--tee", "sim", &program("forever.wat")]).stdin(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(["run", "--tee", "sim", &program("forever.wat")])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut banner = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut banner).unwrap();
