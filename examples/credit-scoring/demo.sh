@@ -196,7 +196,7 @@ say "The host changes a bank's volume"
 kilobytes=$(($(wc -c <host/beta.volume) / 1024))
 cp host/beta.volume kept
 tr '\0' '\377' </dev/zero | dd of=host/beta.volume bs=1024 seek=64 count=$((kilobytes - 64)) iflag=fullblock conv=notrunc 2>/dev/null
-refused 77 run
+refused 65 run
 mv kept host/beta.volume
 
 say "Somebody changes the statement"
