@@ -19,7 +19,7 @@ impl Workload for Border {
     fn about(&self) -> &'static str {
         "Writes to a standard stream: to standard error each is a host call, an exit and an entry; standard output gathers \
          64 KiB before it calls. Seconds for all writes of a row by the program's clock, so divide by their number; native \
-         code makes a system call for each. On the simulated processor an exit and an entry are two signals."
+         code makes a system call for each. On the simulated processor an exit is a signal."
     }
 
     fn rows(&self, kit: &Kit) -> Result<Vec<Row>> {

@@ -91,7 +91,7 @@ pub trait Enclave: Send + Sync {
     fn enter(&self, leaf: Leaf, tcs: u64, regs: &mut Regs) -> Result<Exit, EntryFault>;
 
     /// Makes the thread that is inside at `tcs` leave with [`Exit::Interrupted`]. Says whether one was there: a thread
-    /// that was just leaving leaves as it would have, so a caller that must stop a thread repeats until it has.
+    /// that was just entering or leaving goes on with it, so a caller that must stop a thread repeats until it has.
     fn interrupt(&self, tcs: u64) -> bool;
 
     /// mprotect(2) of the enclave's mapping: what the page tables allow. EPCM permissions stay as they are.

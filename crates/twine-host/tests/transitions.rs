@@ -284,6 +284,28 @@ fn an_interrupt_is_an_asynchronous_exit_without_a_reason() {
 }
 
 #[test]
+fn an_interrupt_while_a_thread_enters_is_nobodys() {
+    let f = Fixture::new();
+    // Pending, so that it comes with the mask that lets it through, between the host and the enclave.
+    // SAFETY: changes this thread's mask, and sends this thread a signal that is blocked and has a handler.
+    let pend = || unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGURG);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+        libc::pthread_kill(libc::pthread_self(), libc::SIGURG)
+    };
+    assert_eq!(pend(), 0);
+    let mut regs = Regs { rsi: routine!(test_exit), ..Default::default() };
+    assert_eq!(f.enclave.enter(Leaf::Eenter, f.address(TCS), &mut regs), Ok(Exit::Exited));
+    assert_eq!(regs, Regs { rdi: 0, rsi: 0x5151, rdx: 0xD1D1, r8: 0x8888, r9: 0x9999 });
+    assert_eq!(pend(), 0);
+    let mut block = [0; 2];
+    f.run(routine!(test_bases), &mut block);
+    assert_eq!(block, [f.address(DATA), f.address(SSA)]);
+}
+
+#[test]
 fn other_signals_wait_outside() {
     let f = Fixture::new();
     let blocked = |thread: i32| {

@@ -40,6 +40,11 @@ pub struct Registers {
 const HIGH: [Reg; 8] = [Reg::R8, Reg::R9, Reg::R10, Reg::R11, Reg::R12, Reg::R13, Reg::R14, Reg::R15];
 
 impl Hostility {
+    /// Whether an EENTER finds more than the host put there.
+    pub(super) fn at_entry(&self) -> bool {
+        self.dirty_entry || self.single_steps.load(Ordering::Relaxed) != 0
+    }
+
     /// The thread is about to be inside by EENTER.
     pub(super) fn enter(&self, frame: &mut Frame) {
         if self.dirty_entry {

@@ -96,6 +96,10 @@ pub(super) unsafe extern "C" fn host_signal(
                     leaf::EENTER => transition::eenter(enclave, block, &mut frame),
                     _ => transition::eresume(enclave, block, &mut frame),
                 };
+                if !entered {
+                    // Control goes to the AEP, as the vDSO's does on a fault of its ENCLU.
+                    frame.set(Reg::Rip, frame.get(Reg::Rcx));
+                }
                 return if entered { block } else { std::ptr::null_mut() };
             }
         }
@@ -134,6 +138,8 @@ pub(super) unsafe extern "C" fn enclave_signal(
     };
     // SAFETY: the kernel's argument.
     let event = match unsafe { is_sent(info) } {
+        // The thread enters just now, so there is nobody to interrupt yet.
+        true if stub::is_entering(frame.get(Reg::Rip)) => None,
         true => Some(Event::Interrupt),
         false => classify(enclave, block, &mut frame, signal),
     };

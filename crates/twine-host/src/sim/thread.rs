@@ -19,7 +19,7 @@ use crate::backend::{Exit, Leaf, LoadError, Regs};
 pub(super) const STACK_SIZE: usize = 256 << 10;
 const PAGE: usize = 4096;
 
-/// A thread's state, at the aligned base of its signal stack. The assembly knows the first six fields.
+/// A thread's state, at the aligned base of its signal stack. The assembly knows the first nine fields.
 #[repr(C)]
 pub(super) struct Block {
     pub host_fs: u64,
@@ -30,12 +30,15 @@ pub(super) struct Block {
     /// Bases that the enclave had when the signal came.
     pub enclave_fs: u64,
     pub enclave_gs: u64,
+    /// The host's signal mask while inside.
+    pub host_mask: u64,
+    /// Where EENTER goes, and the CSSA that it hands in.
+    pub entry: u64,
+    pub cssa: u64,
     /// The enclave of the call to `enter` in progress, else null.
     pub enclave: *const SimEnclave,
     /// The TCS that the thread is inside at.
     pub tcs: Option<Arc<TcsState>>,
-    /// The host's signal mask while inside.
-    pub host_mask: u64,
     /// How the leaf or the stay ended.
     pub outcome: Outcome,
     /// This thread's id.
@@ -77,9 +80,11 @@ pub(super) fn prepare() -> Result<*mut Block, LoadError> {
             next_gs: 0,
             enclave_fs: 0,
             enclave_gs: 0,
+            host_mask: 0,
+            entry: 0,
+            cssa: 0,
             enclave: std::ptr::null(),
             tcs: None,
-            host_mask: 0,
             outcome: Outcome::Exit(Exit::Exited),
             thread: libc::gettid(),
         });
@@ -169,16 +174,17 @@ pub(super) fn enter(
     regs: &mut Regs,
 ) -> Result<Outcome, LoadError> {
     let block = prepare()?;
-    let number = match leaf {
-        Leaf::Eenter => twine_sgx::leaf::EENTER,
-        Leaf::Eresume => twine_sgx::leaf::ERESUME,
+    let (number, direct) = match leaf {
+        Leaf::Eenter if !enclave.hostility.at_entry() => (twine_sgx::leaf::EENTER, block),
+        Leaf::Eenter => (twine_sgx::leaf::EENTER, std::ptr::null_mut()),
+        Leaf::Eresume => (twine_sgx::leaf::ERESUME, std::ptr::null_mut()),
     };
     // SAFETY: this thread's block; the pointer to the enclave is taken back before the borrow of it ends. No reference into
     // the block exists while the stub runs. An enclave that damages this process could do so on hardware as well.
     let outcome = unsafe {
         (*block).outcome = Outcome::Fault { vector: vector::UD, address: 0, reason: "ENCLU did not trap" };
         (*block).enclave = enclave;
-        stub::enclu(number, tcs, regs);
+        stub::enclu(number, tcs, regs, direct);
         (*block).enclave = std::ptr::null();
         (*block).outcome
     };

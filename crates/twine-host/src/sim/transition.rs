@@ -63,39 +63,79 @@ const SAVED: [Place; 18] = [
 /// Offset of U_RSP and U_RBP in GPRSGX.
 const URSP: u64 = 144;
 
+/// What EENTER and ERESUME take from the registers outside.
+struct Outside {
+    /// RBX.
+    tcs: u64,
+    /// RCX.
+    aep: u64,
+    rsp: u64,
+    rbp: u64,
+}
+
+impl Outside {
+    fn of(frame: &Frame) -> Self {
+        let [tcs, aep, rsp, rbp] = [Reg::Rbx, Reg::Rcx, Reg::Rsp, Reg::Rbp].map(|reg| frame.get(reg));
+        Self { tcs, aep, rsp, rbp }
+    }
+}
+
 /// EENTER, trapped at a host address. Says whether the thread is inside now.
 pub(super) fn eenter(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame) -> bool {
+    if !begin(enclave, block, &Outside::of(frame)) {
+        return false;
+    }
+    let next = frame.get(Reg::Rip).wrapping_add(stub::TRAP_LEN);
+    frame.set(Reg::Rax, block.cssa);
+    frame.set(Reg::Rcx, next);
+    frame.set(Reg::Rip, block.entry);
+    enclave.hostility.enter(frame);
+    mask(block, frame);
+    true
+}
+
+/// EENTER without a trap, but for the mask and the registers. Says whether they are to follow.
+///
+/// # Safety
+/// Called by the assembly with the thread's block, which names the enclave; `stack` is both RSP and RBP.
+pub(super) unsafe extern "C" fn eenter_directly(block: *mut Block, tcs: u64, stack: u64, aep: u64) -> bool {
+    // SAFETY: the caller's contract; nobody else on this thread uses the block before the thread is inside.
+    let Some(block) = (unsafe { block.as_mut() }) else { return false };
+    // SAFETY: the enclave outlives the call to `enter` that set the pointer.
+    let Some(enclave) = (unsafe { block.enclave.as_ref() }) else { return false };
+    begin(enclave, block, &Outside { tcs, aep, rsp: stack, rbp: stack })
+}
+
+/// What EENTER does but for registers: the TCS is taken, and the block says where to go. Says whether it may.
+fn begin(enclave: &SimEnclave, block: &mut Block, outside: &Outside) -> bool {
     let mut pages = enclave.lock();
-    let Some(tcs) = acquire(enclave, &pages, block, frame) else { return false };
+    let Some(tcs) = acquire(enclave, &pages, block, outside) else { return false };
     let cssa = tcs.cssa.load(Relaxed);
     if cssa >= tcs.nssa {
-        return let_go(&tcs, block, frame, "no SSA frame is left (CSSA = NSSA)");
+        return let_go(&tcs, block, "no SSA frame is left (CSSA = NSSA)");
     }
-    let Some(at) = enter_frame(enclave, &mut pages, &tcs, cssa, block, frame) else { return false };
-    let base = enclave.secs.baseaddr;
+    let Some(at) = enter_frame(enclave, &mut pages, &tcs, cssa, block) else { return false };
     // SAFETY: the frame is accessible, and the lock keeps it so.
-    unsafe { save_outside_stack(enclave, at, frame) };
-    tcs.aep.store(frame.get(Reg::Rcx), Relaxed);
-    let next = frame.get(Reg::Rip).wrapping_add(stub::TRAP_LEN);
-    frame.set(Reg::Rax, cssa.into());
-    frame.set(Reg::Rcx, next);
-    frame.set(Reg::Rip, base.wrapping_add(tcs.oentry));
+    unsafe { save_outside(enclave, at, &tcs, outside) };
+    drop(pages);
+    let base = enclave.secs.baseaddr;
+    block.cssa = cssa.into();
+    block.entry = base.wrapping_add(tcs.oentry);
     block.next_fs = base.wrapping_add(tcs.ofsbasgx);
     block.next_gs = base.wrapping_add(tcs.ogsbasgx);
-    enclave.hostility.enter(frame);
-    drop(pages);
-    inside(block, frame, tcs);
+    block.tcs = Some(tcs);
     true
 }
 
 /// ERESUME, trapped at a host address. Says whether the thread is inside now.
 pub(super) fn eresume(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame) -> bool {
     let mut pages = enclave.lock();
-    let Some(tcs) = acquire(enclave, &pages, block, frame) else { return false };
+    let outside = Outside::of(frame);
+    let Some(tcs) = acquire(enclave, &pages, block, &outside) else { return false };
     let Some(cssa) = tcs.cssa.load(Relaxed).checked_sub(1) else {
-        return let_go(&tcs, block, frame, "no SSA frame is in use (CSSA = 0)");
+        return let_go(&tcs, block, "no SSA frame is in use (CSSA = 0)");
     };
-    let Some(at) = enter_frame(enclave, &mut pages, &tcs, cssa, block, frame) else { return false };
+    let Some(at) = enter_frame(enclave, &mut pages, &tcs, cssa, block) else { return false };
     let xfrm = enclave.secs.attributes.xfrm;
     let gprs_at = at + ssa::gprsgx_offset(enclave.secs.ssaframesize);
     // SAFETY: the frame is accessible, and the lock keeps it so.
@@ -105,15 +145,14 @@ pub(super) fn eresume(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame
     let mut gprs = parse_gprs(gprs);
     if !is_canonical(gprs.fsbase) || !is_canonical(gprs.gsbase) || !is_canonical(gprs.rip) {
         enclave.close(&mut pages);
-        return let_go(&tcs, block, frame, "a base or RIP in the SSA is not canonical");
+        return let_go(&tcs, block, "a base or RIP in the SSA is not canonical");
     }
     if let Err(reason) = frame.xstate().restore(xfrm, &area) {
         enclave.close(&mut pages);
-        return let_go(&tcs, block, frame, reason);
+        return let_go(&tcs, block, reason);
     }
     // SAFETY: as above.
-    unsafe { save_outside_stack(enclave, at, frame) };
-    tcs.aep.store(frame.get(Reg::Rcx), Relaxed);
+    unsafe { save_outside(enclave, at, &tcs, &outside) };
     for (reg, field) in SAVED {
         frame.set(reg, *field(&mut gprs));
     }
@@ -122,7 +161,8 @@ pub(super) fn eresume(enclave: &SimEnclave, block: &mut Block, frame: &mut Frame
     enclave.hostility.step(frame);
     tcs.cssa.store(cssa, Relaxed);
     drop(pages);
-    inside(block, frame, tcs);
+    block.tcs = Some(tcs);
+    mask(block, frame);
     true
 }
 
@@ -233,10 +273,9 @@ fn describe(enclave: &SimEnclave, event: Event) -> (Exit, Exitinfo, Exinfo) {
 }
 
 /// The thread is inside: other handlers must not run.
-fn inside(block: &mut Block, frame: &mut Frame, tcs: Arc<TcsState>) {
+fn mask(block: &mut Block, frame: &mut Frame) {
     block.host_mask = frame.mask();
     frame.set_mask(MASK_INSIDE);
-    block.tcs = Some(tcs);
 }
 
 /// The thread is outside: the host's bases and mask. The TCS is still taken.
@@ -260,14 +299,14 @@ fn acquire(
     enclave: &SimEnclave,
     pages: &Pages,
     block: &mut Block,
-    frame: &mut Frame,
+    outside: &Outside,
 ) -> Option<Arc<TcsState>> {
-    let Some(tcs) = enclave.tcs_at(pages, frame.get(Reg::Rbx)) else {
-        refuse(block, frame, "RBX is not the address of a TCS of this enclave");
+    let Some(tcs) = enclave.tcs_at(pages, outside.tcs) else {
+        refuse(block, "RBX is not the address of a TCS of this enclave");
         return None;
     };
     if !tcs.acquire(block.thread) {
-        refuse(block, frame, "the TCS is busy");
+        refuse(block, "the TCS is busy");
         return None;
     }
     Some(tcs)
@@ -280,17 +319,16 @@ fn enter_frame(
     tcs: &TcsState,
     cssa: u32,
     block: &mut Block,
-    frame: &mut Frame,
 ) -> Option<u64> {
     if enclave.open(pages).is_err() {
-        let_go(tcs, block, frame, "the system's mapping limit is exhausted (vm.max_map_count)");
+        let_go(tcs, block, "the system's mapping limit is exhausted (vm.max_map_count)");
         return None;
     }
     match enclave.ssa_frame(pages, tcs, cssa) {
         Ok(at) => Some(at),
         Err(event) => {
             enclave.close(pages);
-            let_go(tcs, block, frame, "the SSA frame is not accessible");
+            let_go(tcs, block, "the SSA frame is not accessible");
             if let (Event::Exception { vector, address, .. }, Outcome::Fault { reason, .. }) =
                 (event, block.outcome)
             {
@@ -301,27 +339,27 @@ fn enter_frame(
     }
 }
 
-/// The leaf faults with #GP: control goes to the AEP, as the vDSO's does on a fault of its ENCLU. Answers false.
-fn refuse(block: &mut Block, frame: &mut Frame, reason: &'static str) -> bool {
+/// The leaf faults with #GP. Answers false.
+fn refuse(block: &mut Block, reason: &'static str) -> bool {
     block.outcome = Outcome::Fault { vector: vector::GP, address: 0, reason };
-    frame.set(Reg::Rip, frame.get(Reg::Rcx));
     false
 }
 
-fn let_go(tcs: &TcsState, block: &mut Block, frame: &mut Frame, reason: &'static str) -> bool {
+fn let_go(tcs: &TcsState, block: &mut Block, reason: &'static str) -> bool {
     tcs.release();
-    refuse(block, frame, reason)
+    refuse(block, reason)
 }
 
 /// # Safety
 /// The SSA frame at `at` is accessible.
-unsafe fn save_outside_stack(enclave: &SimEnclave, at: u64, frame: &Frame) {
-    let mut outside = [0; 16];
-    outside[..8].copy_from_slice(&frame.get(Reg::Rsp).to_le_bytes());
-    outside[8..].copy_from_slice(&frame.get(Reg::Rbp).to_le_bytes());
+unsafe fn save_outside(enclave: &SimEnclave, at: u64, tcs: &TcsState, outside: &Outside) {
+    tcs.aep.store(outside.aep, Relaxed);
+    let mut stack = [0; 16];
+    stack[..8].copy_from_slice(&outside.rsp.to_le_bytes());
+    stack[8..].copy_from_slice(&outside.rbp.to_le_bytes());
     let gprs_at = at + ssa::gprsgx_offset(enclave.secs.ssaframesize);
     // SAFETY: the caller's contract.
-    unsafe { enclave.elrange().write(gprs_at + URSP, &outside) };
+    unsafe { enclave.elrange().write(gprs_at + URSP, &stack) };
 }
 
 fn parse_gprs(mut bytes: [u8; Gprsgx::SIZE]) -> Gprsgx {
