@@ -192,14 +192,19 @@ impl Legs {
         tails(d1, above_1, below_1, sizes);
         tails(d2, above_2, below_2, sizes);
         exp(&self.exponents, &mut self.density, &mut self.scratch);
+        // Three loops, so that what each needs stays in registers.
+        let weights = &mut self.scratch[0];
+        // Price times density at d1 is strike times density at d2. One division serves both fractions.
         for lane in 0..LANES {
-            let price = prices[lane];
-            // Price times density at d1 is strike times density at d2. One division serves both fractions.
-            let weight = price * self.density[lane] / (below_1[lane] * below_2[lane]);
-            let outside_1 = weight * (above_1[lane] * below_2[lane]);
-            let outside_2 = weight * (above_2[lane] * below_1[lane]);
-            received[lane] = if d1[lane] > 0.0 { price - outside_1 } else { outside_1 };
-            paid[lane] = if d2[lane] > 0.0 { contract.discounted - outside_2 } else { outside_2 };
+            weights[lane] = prices[lane] * self.density[lane] / (below_1[lane] * below_2[lane]);
+        }
+        for lane in 0..LANES {
+            let outside = weights[lane] * (above_1[lane] * below_2[lane]);
+            received[lane] = if d1[lane] > 0.0 { prices[lane] - outside } else { outside };
+        }
+        for lane in 0..LANES {
+            let outside = weights[lane] * (above_2[lane] * below_1[lane]);
+            paid[lane] = if d2[lane] > 0.0 { contract.discounted - outside } else { outside };
         }
     }
 }

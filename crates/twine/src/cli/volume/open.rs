@@ -1,5 +1,6 @@
 //! Opening volumes on the owner's machine, and what can go wrong with them.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,9 @@ pub struct KeyFile {
     /// The owner's key (`twine key create --kind volume`)
     #[arg(long, env = "TWINE_VOLUME_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
+    /// It, once it was read: what is wrong with its file is said once.
+    #[arg(skip)]
+    loaded: OnceCell<VolumeKey>,
 }
 
 /// The key that opens a volume that is there, and where its anchor is.
@@ -51,9 +55,13 @@ impl KeyFile {
     }
 
     /// The key, which has to be named.
-    pub fn load(&self) -> Result<VolumeKey, Failure> {
+    pub fn load(&self) -> Result<&VolumeKey, Failure> {
+        if let Some(key) = self.loaded.get() {
+            return Ok(key);
+        }
         let missing = || Failure::usage("name the volume's key with --key FILE or TWINE_VOLUME_KEY");
-        VolumeKey::load(self.key.as_deref().ok_or_else(missing)?)
+        let key = VolumeKey::load(self.key.as_deref().ok_or_else(missing)?)?;
+        Ok(self.loaded.get_or_init(|| key))
     }
 }
 
@@ -64,7 +72,7 @@ impl Access {
     }
 
     /// The key, which has to be named.
-    pub fn load(&self) -> Result<VolumeKey, Failure> {
+    pub fn load(&self) -> Result<&VolumeKey, Failure> {
         self.key.load()
     }
 
@@ -90,7 +98,7 @@ impl Access {
     /// The anchor that a volume was made with.
     pub fn anchored(&self, path: &Path) -> Result<Anchored, Failure> {
         let labels = labels(&mut open_store(path, Mode::Read)?).map_err(failed(path))?;
-        Ok(anchor_of(&labels, &self.load()?))
+        Ok(anchor_of(&labels, self.load()?))
     }
 
     /// `called`: what messages name.
@@ -110,10 +118,10 @@ impl Access {
             return Err(sealed_failure(called, sealed));
         }
         let key = self.load()?;
-        let environment = Environment { anchor: anchor(&labels, &key)?, ..Environment::system() };
+        let environment = Environment { anchor: anchor(&labels, key)?, ..Environment::system() };
         let master = key.master(Anchored::No);
         Volume::open(Box::new(store), &master, environment, &options).map_err(|error| match error {
-            Error::WrongKey => wrong_key(called, &key, &labels),
+            Error::WrongKey => wrong_key(called, key, &labels),
             error => failed(called)(error),
         })
     }
