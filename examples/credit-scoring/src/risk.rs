@@ -10,6 +10,10 @@ use crate::pricing::{Pricer, Worlds};
 /// Worlds whose losses are summed up together, in registers.
 const WIDTH: usize = 8;
 type Group = [f64; WIDTH];
+/// A group that fills a line of the processor's cache, and never lies in two.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Line(Group);
 /// And groups of them that are priced together.
 const GROUPS: usize = LANES / WIDTH;
 /// Instruments whose falls in a group are used for all borrowers before the next: 16 KiB, half of what the fastest cache of
@@ -24,7 +28,7 @@ pub struct Losses<'a> {
     /// What two borrowers at a time hold of each; none, where there is no second one.
     pairs: Vec<Vec<[f64; 2]>>,
     /// How much less the instruments are worth in the worlds at hand: all of them in one group, then in the next.
-    falls: Vec<Group>,
+    falls: Vec<Line>,
     /// What each borrower of a pair loses in them.
     losses: Vec<[[Group; GROUPS]; 2]>,
     /// And has lost in all.
@@ -43,7 +47,7 @@ impl<'a> Losses<'a> {
         Self {
             pricer,
             today: pricer.price_one(&Worlds::today(market)),
-            falls: vec![[0.0; WIDTH]; GROUPS * book.instruments],
+            falls: vec![Line::default(); GROUPS * book.instruments],
             losses: vec![Default::default(); pairs.len()],
             pairs,
             samples: vec![Sample::new(scenarios); rows.len()],
@@ -78,19 +82,19 @@ impl<'a> Losses<'a> {
 
 /// How much less an instrument is worth: in each group, `stride` apart.
 #[inline(never)]
-fn fall(today: f64, values: &Lanes, falls: &mut [Group], stride: usize) {
+fn fall(today: f64, values: &Lanes, falls: &mut [Line], stride: usize) {
     let (values, _) = values.as_chunks::<WIDTH>();
     for (falls, values) in falls.iter_mut().step_by(stride).zip(values) {
-        *falls = values.map(|value| today - value);
+        falls.0 = values.map(|value| today - value);
     }
 }
 
 /// Adds the products of two borrowers' quantities with the instruments' falls to their losses. The sums stay in registers,
 /// and each number that is loaded is used for both.
 #[inline(never)]
-fn multiply(quantities: &[[f64; 2]], falls: &[Group], [first, second]: [&mut Group; 2]) {
+fn multiply(quantities: &[[f64; 2]], falls: &[Line], [first, second]: [&mut Group; 2]) {
     let (mut one, mut two) = (*first, *second);
-    for (quantities, falls) in quantities.iter().zip(falls) {
+    for (quantities, Line(falls)) in quantities.iter().zip(falls) {
         for lane in 0..WIDTH {
             one[lane] += quantities[0] * falls[lane];
             two[lane] += quantities[1] * falls[lane];
@@ -214,8 +218,8 @@ mod tests {
     #[test]
     fn products_are_added_for_both() {
         let quantities: Vec<[f64; 2]> = (0..100).map(|number| [f64::from(number), 2.0]).collect();
-        let falls: Vec<Group> =
-            (0..50).map(|number| std::array::from_fn(|lane| (number * lane) as f64)).collect();
+        let falls: Vec<Line> =
+            (0..50).map(|number| Line(std::array::from_fn(|lane| (number * lane) as f64))).collect();
         let (mut first, mut second) = ([1.0; WIDTH], [2.0; WIDTH]);
         multiply(&quantities, &falls, [&mut first, &mut second]);
         for lane in 0..WIDTH {
