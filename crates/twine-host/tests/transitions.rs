@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use common::*;
 use twine_host::backend::{Exception, Exit, Leaf, Perms, Regs};
@@ -303,6 +303,45 @@ fn an_interrupt_while_a_thread_enters_is_nobodys() {
     let mut block = [0; 2];
     f.run(routine!(test_bases), &mut block);
     assert_eq!(block, [f.address(DATA), f.address(SSA)]);
+}
+
+// A few instructions between host and enclave are meant: an interrupt meets them once in some seconds.
+#[test]
+#[ignore = "a soak of a minute"]
+fn interrupts_find_threads_inside_or_not_at_all() {
+    let f = Fixture::new();
+    // SAFETY: reads this thread's id.
+    let thread = unsafe { libc::gettid() };
+    let done = AtomicBool::new(false);
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                // SAFETY: sends a signal with a handler to a thread that lives as long as this scope.
+                unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGURG) };
+            }
+        });
+        let outcome = (0..10_000).try_for_each(|_| {
+            let mut exit = f.enter(TCS, routine!(test_exit), &mut []);
+            while exit == Ok(Exit::Interrupted) {
+                let mut bytes = [0_u8; Gprsgx::SIZE];
+                let from = f.address(SSA + ssa::gprsgx_offset(1));
+                let mut block = [bytes.as_mut_ptr() as u64, from, bytes.len() as u64];
+                let mut looked = f.enter(TCS2, routine!(test_copy), &mut block);
+                while looked == Ok(Exit::Interrupted) {
+                    looked = f.resume(TCS2);
+                }
+                let at = Gprsgx::from_bytes(&bytes).unwrap().rip.wrapping_sub(f.enclave.base());
+                if at >= f.enclave.size() {
+                    return Err(format!("{at:#x} is no place in the enclave"));
+                }
+                exit = f.resume(TCS);
+            }
+            if exit == Ok(Exit::Exited) { Ok(()) } else { Err(format!("{exit:?}")) }
+        });
+        done.store(true, Ordering::Relaxed);
+        outcome
+    });
+    assert_eq!(outcome, Ok(()));
 }
 
 #[test]

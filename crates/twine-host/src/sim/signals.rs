@@ -82,26 +82,28 @@ pub(super) unsafe extern "C" fn host_signal(
     let Some(found) = NonNull::new(context) else { return std::ptr::null_mut() };
     // SAFETY: the kernel's argument, which nobody else uses while the handler runs.
     let mut frame = unsafe { Frame::new(found) };
-    if let Some(mut block) = NonNull::new(thread::block()) {
-        // SAFETY: this thread's block, and nobody else on this thread holds a reference while a leaf traps.
-        let block = unsafe { block.as_mut() };
-        // SAFETY: the enclave outlives the call to `enter` that set the pointer.
-        if let Some(enclave) = unsafe { block.enclave.as_ref() } {
-            if signal == INTERRUPT {
-                // The thread has left just now, so there is nobody to interrupt.
-                return std::ptr::null_mut();
+    let block = thread::block();
+    // SAFETY: this thread's block. No reference to it: the signal may have come while EENTER holds one.
+    let enclave = (!block.is_null()).then(|| unsafe { (&raw const (*block).enclave).read() });
+    // SAFETY: the enclave outlives the call to `enter` that set the pointer.
+    if let Some(enclave) = enclave.and_then(|enclave| unsafe { enclave.as_ref() }) {
+        if signal == INTERRUPT {
+            // The thread enters or has left just now, so there is nobody to interrupt.
+            return std::ptr::null_mut();
+        }
+        if signal == SIGSEGV && frame.get(Reg::Rip) == stub::trap_address() {
+            // SAFETY: nobody else on this thread holds a reference while a leaf traps.
+            let inside = unsafe { &mut *block };
+            let entered = match frame.get(Reg::Rax) as u32 {
+                leaf::EENTER => transition::eenter(enclave, inside, &mut frame),
+                _ => transition::eresume(enclave, inside, &mut frame),
+            };
+            if entered {
+                return block;
             }
-            if signal == SIGSEGV && frame.get(Reg::Rip) == stub::trap_address() {
-                let entered = match frame.get(Reg::Rax) as u32 {
-                    leaf::EENTER => transition::eenter(enclave, block, &mut frame),
-                    _ => transition::eresume(enclave, block, &mut frame),
-                };
-                if !entered {
-                    // Control goes to the AEP, as the vDSO's does on a fault of its ENCLU.
-                    frame.set(Reg::Rip, frame.get(Reg::Rcx));
-                }
-                return if entered { block } else { std::ptr::null_mut() };
-            }
+            // Control goes to the AEP, as the vDSO's does on a fault of its ENCLU.
+            frame.set(Reg::Rip, frame.get(Reg::Rcx));
+            return std::ptr::null_mut();
         }
     }
     // SAFETY: an exception other than a page fault means that RIP was fetched.
