@@ -61,7 +61,7 @@ fn loading_costs_at_most_twice_the_hashing() {
 
 #[test]
 #[ignore = "a measurement, meaningful in release builds on a quiet machine"]
-fn a_call_costs_two_traps() {
+fn a_call_costs_a_trap() {
     let f = Fixture::on(&sim(), |_| {}, &Config::default());
     const CALLS: u32 = 20_000;
     let time = measure(|| {
