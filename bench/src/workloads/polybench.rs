@@ -59,8 +59,9 @@ impl Workload for Polybench {
         "The thirty kernels of PolyBench/C, written anew from their definitions, with the sizes of its data sets (LARGE unless \
          the command says otherwise), in double precision (floyd-warshall and nussinov in integers, as there). Native code and \
          WebAssembly come from the same source by the same compiler with -O3. LLVM works on several vectors in each round of \
-         a loop for x86-64 and on one for WebAssembly, whose loads and stores also lose their offsets to its loop strength \
-         reduction, unless it is told, which is done here (-mllvm -force-vector-interleave=4 -mllvm -disable-lsr). Short kernels are repeated within the process; checksums of what each leaves behind agree on all sides."
+         a loop for x86-64 and on one for WebAssembly, unless it is told, which is done here (-mllvm \
+         -force-vector-interleave=4). Short kernels are repeated within the process; checksums of what each leaves behind \
+         agree on all sides."
     }
 
     fn rows(&self, kit: &Kit) -> Result<Vec<Row>> {
@@ -78,9 +79,8 @@ impl Workload for Polybench {
     }
 }
 
-/// Several vectors in each round of a loop, as LLVM decides by itself for x86-64; and addresses left as they are: what its
-/// loop strength reduction makes of them no longer fits the offset that each load and store of WebAssembly has.
-const LOOPS: [&str; 4] = ["-mllvm", "-force-vector-interleave=4", "-mllvm", "-disable-lsr"];
+/// Several vectors in each round of a loop, as LLVM decides by itself for x86-64.
+const LOOPS: [&str; 2] = ["-mllvm", "-force-vector-interleave=4"];
 
 fn row(kit: &Kit, kernel: &str) -> Result<Row> {
     let source = [kit.sources("polybench").join(format!("{kernel}.c"))];

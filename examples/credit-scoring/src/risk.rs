@@ -16,17 +16,18 @@ type Group = [f64; WIDTH];
 struct Line(Group);
 /// And groups of them that are priced together.
 const GROUPS: usize = LANES / WIDTH;
-/// Instruments whose falls in a group are used for all borrowers before the next: 16 KiB, half of what the fastest cache of
-/// a processor holds.
-const DEPTH: usize = 256;
+/// Instruments whose falls are used for all borrowers before the next: 4 KiB a group, which stays in the fastest cache, and
+/// half a megabyte of holdings of a thousand borrowers, which come from memory once for all groups.
+const DEPTH: usize = 64;
 
 /// Losses of each borrower over scenarios, in the market's currency; gains are negative.
 pub struct Losses<'a> {
     pricer: &'a Pricer,
     /// Values of the instruments today.
     today: Vec<f64>,
-    /// What two borrowers at a time hold of each; none, where there is no second one.
-    pairs: Vec<Vec<[f64; 2]>>,
+    /// What two borrowers at a time hold of each, none where there is no second one: of the first `DEPTH` instruments
+    /// each pair, then of the next, as they are read.
+    holdings: Vec<[f64; 2]>,
     /// How much less the instruments are worth in the worlds at hand: all of them in one group, then in the next.
     falls: Vec<Line>,
     /// What each borrower of a pair loses in them.
@@ -39,33 +40,37 @@ impl<'a> Losses<'a> {
     /// No scenario yet, of so many.
     pub fn new(market: &Market, pricer: &'a Pricer, book: &Book, scenarios: usize) -> Self {
         let rows: Vec<&[f64]> = book.net.chunks_exact(book.instruments).collect();
-        let pair = |rows: &[&[f64]]| {
-            let column = |at: usize| [rows[0][at], rows.get(1).map_or(0.0, |row| row[at])];
-            (0..book.instruments).map(column).collect()
-        };
-        let pairs: Vec<_> = rows.chunks(2).map(pair).collect();
+        let pairs = rows.chunks(2);
+        let held = |at: usize, pair: &[&[f64]]| [pair[0][at], pair.get(1).map_or(0.0, |row| row[at])];
+        let parts = (0..book.instruments).step_by(DEPTH).map(|from| from..(from + DEPTH).min(book.instruments));
+        let holdings = parts
+            .flat_map(|part| pairs.clone().flat_map(move |pair| part.clone().map(move |at| held(at, pair))))
+            .collect();
         Self {
             pricer,
             today: pricer.price_one(&Worlds::today(market)),
             falls: vec![Line::default(); GROUPS * book.instruments],
             losses: vec![Default::default(); pairs.len()],
-            pairs,
+            holdings,
             samples: vec![Sample::new(scenarios); rows.len()],
         }
     }
 
     /// Values every book in more worlds.
     pub fn add(&mut self, worlds: &Worlds) {
-        let Self { pricer, today, pairs, falls, losses, samples } = self;
+        let Self { pricer, today, holdings, falls, losses, samples } = self;
         let instruments = today.len();
         pricer.price(worlds, |instrument, values| {
             fall(today[instrument], values, &mut falls[instrument..], instruments);
         });
         losses.fill(Default::default());
-        for (group, falls) in falls.chunks(instruments).enumerate() {
-            for (part, falls) in falls.chunks(DEPTH).enumerate() {
-                for (pair, [first, second]) in pairs.iter().zip(&mut *losses) {
-                    multiply(&pair[part * DEPTH..], falls, [&mut first[group], &mut second[group]]);
+        let pairs = losses.len();
+        for (part, holdings) in holdings.chunks((DEPTH * pairs).max(1)).enumerate() {
+            let depth = holdings.len() / pairs;
+            for (group, falls) in falls.chunks(instruments).enumerate() {
+                let falls = &falls[part * DEPTH..][..depth];
+                for (holdings, [first, second]) in holdings.chunks(depth).zip(&mut *losses) {
+                    multiply(holdings, falls, [&mut first[group], &mut second[group]]);
                 }
             }
         }
