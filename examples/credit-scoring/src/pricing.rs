@@ -165,6 +165,7 @@ impl Default for Legs {
 
 impl Legs {
     #[inline(never)]
+    #[allow(clippy::needless_range_loop, reason = "by lanes, as its neighbours")]
     fn call(&self, values: &mut Lanes) {
         for lane in 0..LANES {
             values[lane] = self.received[lane] - self.paid[lane];

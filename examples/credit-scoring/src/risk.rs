@@ -42,7 +42,8 @@ impl<'a> Losses<'a> {
         let rows: Vec<&[f64]> = book.net.chunks_exact(book.instruments).collect();
         let pairs = rows.chunks(2);
         let held = |at: usize, pair: &[&[f64]]| [pair[0][at], pair.get(1).map_or(0.0, |row| row[at])];
-        let parts = (0..book.instruments).step_by(DEPTH).map(|from| from..(from + DEPTH).min(book.instruments));
+        let parts =
+            (0..book.instruments).step_by(DEPTH).map(|from| from..(from + DEPTH).min(book.instruments));
         let holdings = parts
             .flat_map(|part| pairs.clone().flat_map(move |pair| part.clone().map(move |at| held(at, pair))))
             .collect();
