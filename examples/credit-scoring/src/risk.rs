@@ -40,19 +40,12 @@ impl<'a> Losses<'a> {
     /// No scenario yet, of so many.
     pub fn new(market: &Market, pricer: &'a Pricer, book: &Book, scenarios: usize) -> Self {
         let rows: Vec<&[f64]> = book.net.chunks_exact(book.instruments).collect();
-        let pairs = rows.chunks(2);
-        let held = |at: usize, pair: &[&[f64]]| [pair[0][at], pair.get(1).map_or(0.0, |row| row[at])];
-        let parts =
-            (0..book.instruments).step_by(DEPTH).map(|from| from..(from + DEPTH).min(book.instruments));
-        let holdings = parts
-            .flat_map(|part| pairs.clone().flat_map(move |pair| part.clone().map(move |at| held(at, pair))))
-            .collect();
         Self {
             pricer,
             today: pricer.price_one(&Worlds::today(market)),
             falls: vec![Line::default(); GROUPS * book.instruments],
-            losses: vec![Default::default(); pairs.len()],
-            holdings,
+            losses: vec![Default::default(); rows.len().div_ceil(2)],
+            holdings: in_order(&rows, book.instruments),
             samples: vec![Sample::new(scenarios); rows.len()],
         }
     }
@@ -84,6 +77,18 @@ impl<'a> Losses<'a> {
     pub fn risks(self) -> Vec<Risk> {
         self.samples.into_iter().map(Sample::risk).collect()
     }
+}
+
+/// What pairs of borrowers hold, in the order in which it is read.
+fn in_order(rows: &[&[f64]], instruments: usize) -> Vec<[f64; 2]> {
+    let mut holdings = Vec::with_capacity(rows.len().div_ceil(2) * instruments);
+    for from in (0..instruments).step_by(DEPTH) {
+        for pair in rows.chunks(2) {
+            let part = from..(from + DEPTH).min(instruments);
+            holdings.extend(part.map(|at| [pair[0][at], pair.get(1).map_or(0.0, |row| row[at])]));
+        }
+    }
+    holdings
 }
 
 /// How much less an instrument is worth: in each group, `stride` apart.
@@ -219,6 +224,21 @@ mod tests {
     #[test]
     fn no_scenarios_no_risk() {
         assert_eq!(Sample::new(0).risk(), Risk::default());
+    }
+
+    #[test]
+    fn holdings_lie_as_they_are_read() {
+        const COUNT: usize = DEPTH + 2;
+        let rows: Vec<Vec<f64>> =
+            (0..3).map(|row| (0..COUNT).map(|at| (1000 * row + at) as f64).collect()).collect();
+        let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+        let holdings = in_order(&rows, COUNT);
+        assert_eq!(holdings.len(), 2 * COUNT);
+        assert_eq!(holdings[1], [1.0, 1001.0], "the first pair's second instrument");
+        assert_eq!(holdings[DEPTH], [2000.0, 0.0], "nobody is the last one's other half");
+        assert_eq!(holdings[2 * DEPTH], [DEPTH as f64, (1000 + DEPTH) as f64], "the first pair's last part");
+        assert_eq!(holdings[2 * DEPTH + 2], [(2000 + DEPTH) as f64, 0.0]);
+        assert!(in_order(&[], COUNT).is_empty());
     }
 
     #[test]
