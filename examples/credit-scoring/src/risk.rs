@@ -7,31 +7,38 @@ use crate::normal::{LANES, Lanes};
 use crate::positions::Book;
 use crate::pricing::{Pricer, Worlds};
 
-/// Worlds whose losses are summed up together, in registers.
-const WIDTH: usize = 8;
-type Group = [f64; WIDTH];
-/// A group that fills a line of the processor's cache, and never lies in two.
+/// A number of each of two borrowers: a vector.
+type Pair = [f64; 2];
+/// Borrowers whose losses are summed up together, ...
+const BORROWERS: usize = 4;
+type Four = [Pair; BORROWERS / 2];
+/// ... in so many worlds: eight sums in registers.
+const WORLDS: usize = 4;
+type Sums = [Four; WORLDS];
+/// How much less an instrument is worth in each of these worlds. Twice, once for each borrower of a pair: to put a number into
+/// both halves of a vector takes WebAssembly three instructions, and to load it so takes none. It fills a line of the
+/// processor's cache, and never lies in two.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
-struct Line(Group);
-/// And groups of them that are priced together.
-const GROUPS: usize = LANES / WIDTH;
-/// Instruments whose falls are used for all borrowers before the next: 4 KiB a group, which stays in the fastest cache, and
-/// half a megabyte of holdings of a thousand borrowers, which come from memory once for all groups.
-const DEPTH: usize = 64;
+struct Falls([Pair; WORLDS]);
+/// And groups of worlds that are priced together.
+const GROUPS: usize = LANES / WORLDS;
+/// Instruments whose falls are used for all borrowers before the next: 8 KiB a group, which stays in the fastest cache, and a
+/// megabyte of holdings of a thousand borrowers, which come from memory once for all groups.
+const DEPTH: usize = 128;
 
 /// Losses of each borrower over scenarios, in the market's currency; gains are negative.
 pub struct Losses<'a> {
     pricer: &'a Pricer,
     /// Values of the instruments today.
     today: Vec<f64>,
-    /// What two borrowers at a time hold of each, none where there is no second one: of the first `DEPTH` instruments
-    /// each pair, then of the next, as they are read.
-    holdings: Vec<[f64; 2]>,
+    /// What four borrowers at a time hold of each, none where there is nobody: of the first `DEPTH` instruments each four, then
+    /// of the next, as they are read.
+    holdings: Vec<Four>,
     /// How much less the instruments are worth in the worlds at hand: all of them in one group, then in the next.
-    falls: Vec<Line>,
-    /// What each borrower of a pair loses in them.
-    losses: Vec<[[Group; GROUPS]; 2]>,
+    falls: Vec<Falls>,
+    /// What each four borrowers lose in them.
+    losses: Vec<[Sums; GROUPS]>,
     /// And has lost in all.
     samples: Vec<Sample>,
 }
@@ -43,8 +50,8 @@ impl<'a> Losses<'a> {
         Self {
             pricer,
             today: pricer.price_one(&Worlds::today(market)),
-            falls: vec![Line::default(); GROUPS * book.instruments],
-            losses: vec![Default::default(); rows.len().div_ceil(2)],
+            falls: vec![Falls::default(); GROUPS * book.instruments],
+            losses: vec![Default::default(); rows.len().div_ceil(BORROWERS)],
             holdings: in_order(&rows, book.instruments),
             samples: vec![Sample::new(scenarios); rows.len()],
         }
@@ -58,18 +65,22 @@ impl<'a> Losses<'a> {
             fall(today[instrument], values, &mut falls[instrument..], instruments);
         });
         losses.fill(Default::default());
-        let pairs = losses.len();
-        for (part, holdings) in holdings.chunks((DEPTH * pairs).max(1)).enumerate() {
-            let depth = holdings.len() / pairs;
+        let fours = losses.len();
+        for (part, holdings) in holdings.chunks((DEPTH * fours).max(1)).enumerate() {
+            let depth = holdings.len() / fours;
             for (group, falls) in falls.chunks(instruments).enumerate() {
                 let falls = &falls[part * DEPTH..][..depth];
-                for (holdings, [first, second]) in holdings.chunks(depth).zip(&mut *losses) {
-                    multiply(holdings, falls, [&mut first[group], &mut second[group]]);
+                for (holdings, losses) in holdings.chunks(depth).zip(&mut *losses) {
+                    multiply(holdings, falls, &mut losses[group]);
                 }
             }
         }
-        for (sample, losses) in samples.iter_mut().zip(losses.as_flattened()) {
-            sample.add(&losses.as_flattened()[..worlds.count]);
+        for (samples, losses) in samples.chunks_mut(BORROWERS).zip(losses) {
+            let losses = losses.as_flattened();
+            for (at, sample) in samples.iter_mut().enumerate() {
+                let of_one: Lanes = std::array::from_fn(|world| losses[world].as_flattened()[at]);
+                sample.add(&of_one[..worlds.count]);
+            }
         }
     }
 
@@ -79,13 +90,14 @@ impl<'a> Losses<'a> {
     }
 }
 
-/// What pairs of borrowers hold, in the order in which it is read.
-fn in_order(rows: &[&[f64]], instruments: usize) -> Vec<[f64; 2]> {
-    let mut holdings = Vec::with_capacity(rows.len().div_ceil(2) * instruments);
+/// What four borrowers at a time hold, in the order in which it is read.
+fn in_order(rows: &[&[f64]], instruments: usize) -> Vec<Four> {
+    let mut holdings = Vec::with_capacity(rows.len().div_ceil(BORROWERS) * instruments);
     for from in (0..instruments).step_by(DEPTH) {
-        for pair in rows.chunks(2) {
+        for four in rows.chunks(BORROWERS) {
+            let of = |number: usize, at: usize| four.get(number).map_or(0.0, |row| row[at]);
             let part = from..(from + DEPTH).min(instruments);
-            holdings.extend(part.map(|at| [pair[0][at], pair.get(1).map_or(0.0, |row| row[at])]));
+            holdings.extend(part.map(|at| [[of(0, at), of(1, at)], [of(2, at), of(3, at)]]));
         }
     }
     holdings
@@ -93,25 +105,27 @@ fn in_order(rows: &[&[f64]], instruments: usize) -> Vec<[f64; 2]> {
 
 /// How much less an instrument is worth: in each group, `stride` apart.
 #[inline(never)]
-fn fall(today: f64, values: &Lanes, falls: &mut [Line], stride: usize) {
-    let (values, _) = values.as_chunks::<WIDTH>();
+fn fall(today: f64, values: &Lanes, falls: &mut [Falls], stride: usize) {
+    let (values, _) = values.as_chunks::<WORLDS>();
     for (falls, values) in falls.iter_mut().step_by(stride).zip(values) {
-        falls.0 = values.map(|value| today - value);
+        falls.0 = values.map(|value| [today - value; 2]);
     }
 }
 
-/// Adds the products of two borrowers' quantities with the instruments' falls to their losses. The sums stay in registers,
-/// and each number that is loaded is used for both.
+/// Adds the products of four borrowers' quantities with the instruments' falls to their losses. The sums stay in registers,
+/// and each vector that is loaded is used for several.
 #[inline(never)]
-fn multiply(quantities: &[[f64; 2]], falls: &[Line], [first, second]: [&mut Group; 2]) {
-    let (mut one, mut two) = (*first, *second);
-    for (quantities, Line(falls)) in quantities.iter().zip(falls) {
-        for lane in 0..WIDTH {
-            one[lane] += quantities[0] * falls[lane];
-            two[lane] += quantities[1] * falls[lane];
+fn multiply(holdings: &[Four], falls: &[Falls], losses: &mut Sums) {
+    let mut sums = *losses;
+    for (quantities, Falls(falls)) in holdings.iter().zip(falls) {
+        for (sums, fall) in sums.iter_mut().zip(falls) {
+            for (sums, quantities) in sums.iter_mut().zip(quantities) {
+                sums[0] += quantities[0] * fall[0];
+                sums[1] += quantities[1] * fall[1];
+            }
         }
     }
-    (*first, *second) = (one, two);
+    *losses = sums;
 }
 
 /// A sum of products in eight strands: one strand would wait for each addition, and the order, hence the result, is
@@ -230,28 +244,32 @@ mod tests {
     fn holdings_lie_as_they_are_read() {
         const COUNT: usize = DEPTH + 2;
         let rows: Vec<Vec<f64>> =
-            (0..3).map(|row| (0..COUNT).map(|at| (1000 * row + at) as f64).collect()).collect();
+            (0..5).map(|row| (0..COUNT).map(|at| (1000 * row + at) as f64).collect()).collect();
         let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
         let holdings = in_order(&rows, COUNT);
         assert_eq!(holdings.len(), 2 * COUNT);
-        assert_eq!(holdings[1], [1.0, 1001.0], "the first pair's second instrument");
-        assert_eq!(holdings[DEPTH], [2000.0, 0.0], "nobody is the last one's other half");
-        assert_eq!(holdings[2 * DEPTH], [DEPTH as f64, (1000 + DEPTH) as f64], "the first pair's last part");
-        assert_eq!(holdings[2 * DEPTH + 2], [(2000 + DEPTH) as f64, 0.0]);
+        assert_eq!(holdings[1], [[1.0, 1001.0], [2001.0, 3001.0]], "the first four's second instrument");
+        assert_eq!(holdings[DEPTH], [[4000.0, 0.0], [0.0; 2]], "nobody is beside the last one");
+        let last = DEPTH as f64;
+        let first_four = [[last, 1000.0 + last], [2000.0 + last, 3000.0 + last]];
+        assert_eq!(holdings[2 * DEPTH], first_four, "the first four's last part");
+        assert_eq!(holdings[2 * DEPTH + 2], [[4000.0 + last, 0.0], [0.0; 2]]);
         assert!(in_order(&[], COUNT).is_empty());
     }
 
     #[test]
-    fn products_are_added_for_both() {
-        let quantities: Vec<[f64; 2]> = (0..100).map(|number| [f64::from(number), 2.0]).collect();
-        let falls: Vec<Line> =
-            (0..50).map(|number| Line(std::array::from_fn(|lane| (number * lane) as f64))).collect();
-        let (mut first, mut second) = ([1.0; WIDTH], [2.0; WIDTH]);
-        multiply(&quantities, &falls, [&mut first, &mut second]);
-        for lane in 0..WIDTH {
-            let squares: usize = (0..50).map(|number| number * number * lane).sum();
-            let numbers: usize = (0..50).map(|number| 2 * number * lane).sum();
-            assert_eq!([first[lane], second[lane]], [1.0 + squares as f64, 2.0 + numbers as f64]);
+    fn products_are_added_for_each_borrower_in_each_world() {
+        let holdings: Vec<Four> = (0..100).map(|number| [[f64::from(number), 2.0], [3.0, 0.5]]).collect();
+        let falls: Vec<Falls> =
+            (0..50).map(|number| Falls(std::array::from_fn(|world| [(number * world) as f64; 2]))).collect();
+        let mut losses = [[[1.0, 2.0], [3.0, 4.0]]; WORLDS];
+        multiply(&holdings, &falls, &mut losses);
+        for (world, losses) in losses.iter().enumerate() {
+            let squares: usize = (0..50).map(|number| number * number * world).sum();
+            let numbers: usize = (0..50).map(|number| number * world).sum();
+            let (squares, numbers) = (squares as f64, numbers as f64);
+            let expected = [[1.0 + squares, 2.0 + 2.0 * numbers], [3.0 + 3.0 * numbers, 4.0 + 0.5 * numbers]];
+            assert_eq!(*losses, expected);
         }
     }
 
