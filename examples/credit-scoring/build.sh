@@ -16,8 +16,8 @@ target=$(cd "$target" && pwd)
 export CARGO_TARGET_DIR="$target"
 cd "$here"
 # Vectors of 128 bits: part of WebAssembly 2.0, and of x86-64 as SSE2. Several of them in each round of a loop, as LLVM does for
-# x86-64 by itself.
-vectors='-Ctarget-feature=+simd128 -Cllvm-args=-force-vector-interleave=4'
+# x86-64 by itself, and addresses that still fit the offset which each load and store has.
+vectors='-Ctarget-feature=+simd128 -Cllvm-args=-force-vector-interleave=4 -Cllvm-args=-disable-lsr'
 sysroot=${WASI_SYSROOT:-$here/../../bench/target/work/tools/sysroot}
 
 if [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-wasip1" ]; then
