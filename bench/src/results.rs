@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::statistics::geometric_mean;
+
 /// Grows when a field changes its meaning or goes.
 pub const SCHEMA: &str = "twine.bench/1";
 
@@ -205,20 +207,19 @@ pub struct SummaryResult {
 }
 
 impl Results {
-    /// The results of several runs on one machine as one, in their order; of a workload that occurs again, the rows are added.
+    /// The results of several runs on one machine as one, in their order; of a workload that occurs again, the rows are added,
+    /// and take the place of rows of their names.
     pub fn join(all: Vec<Results>) -> Option<Results> {
         all.into_iter().reduce(|mut all, next| {
             all.took += next.took;
             all.machine.load[1] = next.machine.load[1];
+            all.settings.rounds = all.settings.rounds.min(next.settings.rounds);
             if !all.command.contains(&next.command) {
                 all.command = format!("{}; {}", all.command, next.command);
             }
             for workload in next.workloads {
                 match all.workloads.iter_mut().find(|known| known.name == workload.name) {
-                    Some(known) => {
-                        known.rows.extend(workload.rows);
-                        known.left_out.extend(workload.left_out);
-                    }
+                    Some(known) => known.add(workload),
                     None => all.workloads.push(workload),
                 }
             }
@@ -242,6 +243,49 @@ impl Results {
     }
 }
 
+impl WorkloadResults {
+    fn add(&mut self, later: Self) {
+        for row in later.rows {
+            match self.rows.iter_mut().find(|known| known.id == row.id) {
+                Some(known) => *known = row,
+                None => self.rows.push(row),
+            }
+        }
+        self.left_out.extend(later.left_out);
+        for summary in later.summaries {
+            if !self.summaries.iter().any(|known| known.title == summary.title) {
+                self.summaries.push(summary);
+            }
+        }
+        for summary in &mut self.summaries {
+            let SummaryResult { title, of, to, at_most, .. } = &*summary;
+            if let Some(now) = SummaryResult::over(&self.rows, title, [of, to], *at_most) {
+                *summary = now;
+            }
+        }
+    }
+}
+
+impl SummaryResult {
+    /// The geometric mean of the first side's ratios to the second over these rows, if any has one.
+    pub fn over(rows: &[RowResults], title: &str, [of, to]: [&str; 2], at_most: Option<f64>) -> Option<Self> {
+        let ratios: Vec<(&str, f64)> =
+            rows.iter().filter_map(|row| Some((row.id.as_str(), row.ratio(of, to)?.median))).collect();
+        let value = geometric_mean(&ratios.iter().map(|(_, ratio)| *ratio).collect::<Vec<_>>())?;
+        let (worst_row, worst) = ratios.into_iter().max_by(|one, other| one.1.total_cmp(&other.1))?;
+        Some(Self {
+            title: title.to_owned(),
+            of: of.to_owned(),
+            to: to.to_owned(),
+            value,
+            worst,
+            worst_row: worst_row.to_owned(),
+            at_most,
+            held: at_most.map(|at_most| value <= at_most),
+        })
+    }
+}
+
 impl RowResults {
     pub fn side(&self, name: &str) -> Option<&SideResults> {
         self.sides.iter().find(|side| side.name == name)
@@ -259,6 +303,48 @@ pub fn schema() -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    fn row(id: &str, median: f64) -> RowResults {
+        let ratio = Ratio {
+            of: "a".into(),
+            to: "b".into(),
+            median,
+            low: median,
+            high: median,
+            at_most: None,
+            held: None,
+        };
+        RowResults {
+            id: id.into(),
+            title: id.into(),
+            unit: Unit::Seconds,
+            caches: Caches::Warm,
+            sides: Vec::new(),
+            ratios: vec![ratio],
+            bounds: Vec::new(),
+            void_rounds: 0,
+            point: None,
+        }
+    }
+
+    #[test]
+    fn a_row_that_was_measured_again_counts_once() {
+        let workload = |rows: Vec<RowResults>| WorkloadResults {
+            name: "w".into(),
+            about: String::new(),
+            summaries: SummaryResult::over(&rows, "mean", ["a", "b"], Some(1.5)).into_iter().collect(),
+            rows,
+            left_out: Vec::new(),
+        };
+        let mut all = workload(vec![row("w/x", 8.0), row("w/y", 1.0)]);
+        assert_eq!(all.summaries[0].held, Some(false));
+        all.add(workload(vec![row("w/x", 1.0), row("w/z", 1.0)]));
+        assert_eq!(all.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["w/x", "w/y", "w/z"]);
+        let [mean] = &all.summaries[..] else { panic!("one summary") };
+        assert_eq!((mean.value, mean.worst, mean.held), (1.0, 1.0, Some(true)));
+    }
+
     #[test]
     fn the_published_schema_is_this_one() {
         let published: serde_json::Value =

@@ -7,7 +7,6 @@ use anyhow::Result;
 
 use crate::process::Run;
 use crate::results::{Caches, Point, RowResults, SummaryResult, Unit};
-use crate::statistics::geometric_mean;
 
 /// Native code, by Debian's clang.
 pub const NATIVE: &str = "native";
@@ -212,21 +211,6 @@ impl Row {
 impl Summary {
     /// Its figure over measured rows, if any has that ratio.
     pub fn over(&self, rows: &[RowResults]) -> Option<SummaryResult> {
-        let ratios: Vec<(&str, f64)> = rows
-            .iter()
-            .filter_map(|row| Some((row.id.as_str(), row.ratio(self.of, self.to)?.median)))
-            .collect();
-        let value = geometric_mean(&ratios.iter().map(|(_, ratio)| *ratio).collect::<Vec<_>>())?;
-        let (worst_row, worst) = ratios.into_iter().max_by(|one, other| one.1.total_cmp(&other.1))?;
-        Some(SummaryResult {
-            title: self.title.to_owned(),
-            of: self.of.to_owned(),
-            to: self.to.to_owned(),
-            value,
-            worst,
-            worst_row: worst_row.to_owned(),
-            at_most: self.at_most,
-            held: self.at_most.map(|at_most| value <= at_most),
-        })
+        SummaryResult::over(rows, self.title, [self.of, self.to], self.at_most)
     }
 }
