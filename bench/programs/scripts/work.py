@@ -29,11 +29,11 @@ def queens(n, row=0, columns=0, left=0, right=0):
     return found
 
 
-text = words(60000)
+text = words(240000)
 tally = {}
 for word in text:
     tally[word[:2]] = tally.get(word[:2], 0) + 1
 print(sorted(tally.items(), key=lambda pair: (-pair[1], pair[0]))[:5])
-print(primes(2000000), queens(8))
-print(hashlib.sha256(json.dumps(tally, sort_keys=True).encode() * 50).hexdigest())
+print(primes(6000000), queens(9))
+print(hashlib.sha256(json.dumps(tally, sort_keys=True).encode() * 200).hexdigest())
 print(len(re.findall(r"[a-f]+\d{2}", " ".join(text))))
