@@ -90,6 +90,12 @@ fn a_bundle_has_one_spelling() {
     // The map's head: four entries become five, with an unknown key.
     let unknown = [&bytes[..2], &[0xa5], &bytes[3..], &[0x17, 0]].concat();
     assert!(refused(&unknown).contains("unknown keys"));
+    let keys = |keys: &[u8]| [b"\x82\x01", keys].concat();
+    assert!(Bundle::from_bytes(&keys(b"\xa3\x01\x80\x02\x80\x03\x80")).is_ok());
+    // In another order, which is as long; one of them twice; without the map's length.
+    assert!(refused(&keys(b"\xa3\x03\x80\x02\x80\x01\x80")).contains("its order"));
+    assert!(refused(&keys(b"\xa4\x01\x80\x02\x80\x02\x80\x03\x80")).contains("its order"));
+    assert!(refused(&keys(b"\xbf\x01\x80\x02\x80\x03\x80\xff")).contains("shortest form"));
     assert!(refused(&[&[0x82, 2], &bytes[2..]].concat()).contains("version 2"));
     assert!(refused(b"\x83\x01\x00\x00").contains("array"));
 }

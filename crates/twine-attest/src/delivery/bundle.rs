@@ -1,6 +1,7 @@
 //! What is delivered.
 
-use minicbor::{CborLen, Decode, Decoder, Encode, Encoder};
+use minicbor::encode::{Error, Write};
+use minicbor::{Decode, Decoder, Encode, Encoder};
 use twine_workload::Deliverer;
 
 use crate::Malformed;
@@ -8,7 +9,7 @@ use crate::Malformed;
 const VERSION: u64 = 1;
 
 /// What one deliverer delivers: what the host, and every other deliverer, may not have. Not printable, as most of it is secret.
-#[derive(Clone, Default, PartialEq, Eq, Encode, Decode, CborLen)]
+#[derive(Clone, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Bundle {
     /// The module; none if the host has it.
@@ -26,7 +27,7 @@ pub struct Bundle {
 }
 
 /// An environment variable.
-#[derive(Clone, PartialEq, Eq, Encode, Decode, CborLen)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Variable {
     /// Its name.
@@ -38,7 +39,7 @@ pub struct Variable {
 }
 
 /// A file of a mount of kind `delivered`.
-#[derive(Clone, PartialEq, Eq, Encode, Decode, CborLen)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct File {
     /// Absolute path, as the guest sees it.
@@ -50,7 +51,7 @@ pub struct File {
 }
 
 /// The key of a volume with key policy `owner`.
-#[derive(Clone, PartialEq, Eq, Encode, Decode, CborLen)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct VolumeKey {
     /// The volume's name.
@@ -64,10 +65,13 @@ pub struct VolumeKey {
 impl Bundle {
     /// CBOR of `[1, bundle]`.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut encoder = Encoder::new(Vec::new());
-        let result = encoder.array(2).and_then(|e| e.u64(VERSION)).and_then(|e| e.encode(self)).map(drop);
-        result.unwrap_or_else(|_| unreachable!("a Vec takes everything"));
-        encoder.into_writer()
+        self.encode_to(Vec::new()).unwrap_or_else(|_| unreachable!("a Vec takes everything"))
+    }
+
+    fn encode_to<W: Write>(&self, to: W) -> Result<W, Error<W::Error>> {
+        let mut encoder = Encoder::new(to);
+        encoder.array(2)?.u64(VERSION)?.encode(self)?;
+        Ok(encoder.into_writer())
     }
 
     /// Takes what [`Bundle::to_bytes`] makes; unknown keys and other spellings are refused.
@@ -83,13 +87,14 @@ impl Bundle {
             _ => return Err(malformed("it is not an array of version and bundle".into())),
         }
         let bundle: Self = d.decode().map_err(|e| malformed(e.to_string()))?;
-        // An unknown key, a longer spelling and bytes after the end all make it longer than its own encoding.
-        if 2 + minicbor::len(&bundle) != bytes.len() {
-            return Err(malformed(
-                "it has unknown keys, is not in its shortest form, or bytes follow it".into(),
-            ));
+        // The decoder takes longer integers, indefinite lengths, unknown keys, and keys twice or in another order: none of
+        // them survives a second encoding.
+        match bundle.encode_to(Same(bytes)) {
+            Ok(Same([])) => Ok(bundle),
+            _ => Err(malformed(
+                "it has unknown keys, is not in its shortest form or its order, or bytes follow it".into(),
+            )),
         }
-        Ok(bundle)
     }
 
     /// Refuses a bundle that does not hold exactly the secrets that the workload asks of `deliverer`.
@@ -101,6 +106,18 @@ impl Bundle {
         }
         same("files", self.files.iter().map(|file| file.path.as_str()), &deliverer.files)?;
         same("keys", self.keys.iter().map(|key| key.name.as_str()), &deliverer.volumes)
+    }
+}
+
+/// Takes what it holds and nothing else: a bundle of 2 GiB is compared with its encoding and not copied.
+struct Same<'a>(&'a [u8]);
+
+impl Write for Same<'_> {
+    type Error = ();
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), ()> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(())?;
+        Ok(())
     }
 }
 
