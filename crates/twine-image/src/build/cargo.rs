@@ -14,7 +14,11 @@ use std::process::Command;
 pub const WATCHED: [&str; 4] = ["RUSTUP_TOOLCHAIN", "CARGO_HOME", "CC", "AR"];
 
 /// Variables of the outer build: what a user or cargo sets there is for the host's programs.
-const REMOVED: [&str; 21] = [
+/// Its jobserver too: scripts that wait for this target folder hold its tokens, and one job would be left for the build.
+const REMOVED: [&str; 24] = [
+    "CARGO_MAKEFLAGS",
+    "MAKEFLAGS",
+    "MFLAGS",
     "RUSTC_WORKSPACE_WRAPPER",
     "RUSTC_LINKER",
     "RUSTDOC",
