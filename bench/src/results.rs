@@ -208,7 +208,7 @@ pub struct SummaryResult {
 
 impl Results {
     /// The results of several runs on one machine as one, in their order; of a workload that occurs again, the rows are added,
-    /// and take the place of rows of their names.
+    /// and take the place of rows of their names. Where versions differ, all are named.
     pub fn join(all: Vec<Results>) -> Option<Results> {
         all.into_iter().reduce(|mut all, next| {
             all.took += next.took;
@@ -216,6 +216,12 @@ impl Results {
             all.settings.rounds = all.settings.rounds.min(next.settings.rounds);
             if !all.command.contains(&next.command) {
                 all.command = format!("{}; {}", all.command, next.command);
+            }
+            for (name, version) in next.versions {
+                let known = all.versions.entry(name).or_default();
+                if !known.split(", ").any(|known| known == version) {
+                    *known = if known.is_empty() { version } else { format!("{known}, {version}") };
+                }
             }
             for workload in next.workloads {
                 match all.workloads.iter_mut().find(|known| known.name == workload.name) {
@@ -246,6 +252,7 @@ impl Results {
 impl WorkloadResults {
     fn add(&mut self, later: Self) {
         for row in later.rows {
+            self.left_out.retain(|reason| !reason.starts_with(&format!("{}: ", row.id)));
             match self.rows.iter_mut().find(|known| known.id == row.id) {
                 Some(known) => *known = row,
                 None => self.rows.push(row),
@@ -328,20 +335,53 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_row_that_was_measured_again_counts_once() {
-        let workload = |rows: Vec<RowResults>| WorkloadResults {
+    fn results(commit: &str, rows: Vec<RowResults>, left_out: &[&str]) -> Results {
+        let workload = WorkloadResults {
             name: "w".into(),
             about: String::new(),
             summaries: SummaryResult::over(&rows, "mean", ["a", "b"], Some(1.5)).into_iter().collect(),
             rows,
-            left_out: Vec::new(),
+            left_out: left_out.iter().map(|reason| (*reason).to_owned()).collect(),
         };
-        let mut all = workload(vec![row("w/x", 8.0), row("w/y", 1.0)]);
-        assert_eq!(all.summaries[0].held, Some(false));
-        all.add(workload(vec![row("w/x", 1.0), row("w/z", 1.0)]));
-        assert_eq!(all.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["w/x", "w/y", "w/z"]);
-        let [mean] = &all.summaries[..] else { panic!("one summary") };
+        Results {
+            schema: SCHEMA.into(),
+            started: String::new(),
+            took: 1.0,
+            command: "run".into(),
+            machine: Machine {
+                processor: String::new(),
+                cores: 1,
+                memory: 0,
+                kernel: String::new(),
+                system: String::new(),
+                load: [0.0; 2],
+            },
+            settings: Settings {
+                quick: false,
+                rounds: 3,
+                clock: Clock::Wall,
+                size: Size::Large,
+                large_pages: false,
+                core: 0,
+            },
+            versions: [("commit".into(), commit.into()), ("rustc".into(), "1".into())].into(),
+            workloads: vec![workload],
+        }
+    }
+
+    #[test]
+    fn a_row_that_was_measured_again_counts_once() {
+        let first =
+            results("aa", vec![row("w/x", 8.0), row("w/y", 1.0)], &["w/z: it ended", "w/zz: no disk"]);
+        assert_eq!(first.workloads[0].summaries[0].held, Some(false));
+        let second = results("bb", vec![row("w/x", 1.0), row("w/z", 1.0)], &[]);
+        let all = Results::join(vec![first, second.clone(), second]).unwrap();
+        assert_eq!((all.command.as_str(), all.took), ("run", 3.0));
+        assert_eq!((all.versions["commit"].as_str(), all.versions["rustc"].as_str()), ("aa, bb", "1"));
+        let [workload] = &all.workloads[..] else { panic!("one workload") };
+        let ids: Vec<&str> = workload.rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!((ids, &workload.left_out), (vec!["w/x", "w/y", "w/z"], &vec!["w/zz: no disk".to_owned()]));
+        let [mean] = &workload.summaries[..] else { panic!("one summary") };
         assert_eq!((mean.value, mean.worst, mean.held), (1.0, 1.0, Some(true)));
     }
 
