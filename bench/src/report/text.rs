@@ -30,10 +30,12 @@ fn bytes(value: f64) -> String {
     }
 }
 
-/// `twine / native 0.94 [0.93 to 0.95], at most 0.97: held`.
+/// `twine / native 0.94 [0.93 to 0.95], at most 0.97: held`. One that is missed with the bound among its quartiles says so.
 pub fn ratio(ratio: &Ratio) -> String {
-    let Ratio { of, to, median, low, high, .. } = ratio;
-    format!("{of} / {to} {median:.2} [{low:.2} to {high:.2}]{}", promise(ratio.at_most, ratio.held))
+    let Ratio { of, to, median, low, high, at_most, held } = ratio;
+    let reaches = *held == Some(false) && at_most.is_some_and(|at_most| *low <= at_most);
+    let within = if reaches { ", within its spread" } else { "" };
+    format!("{of} / {to} {median:.2} [{low:.2} to {high:.2}]{}{within}", promise(*at_most, *held))
 }
 
 /// A bound in the digits that it was thought of in.
@@ -133,4 +135,21 @@ pub fn method(results: &crate::results::Results) -> String {
          promised.",
         settings.rounds, settings.core,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_miss_says_whether_its_spread_reaches_the_bound() {
+        let ratio = |low, held| {
+            let (of, to) = ("a".to_owned(), "b".to_owned());
+            self::ratio(&Ratio { of, to, median: 1.04, low, high: 1.06, at_most: Some(1.03), held })
+        };
+        assert_eq!(ratio(1.032, Some(false)), "a / b 1.04 [1.03 to 1.06], at most 1.03: missed");
+        let within = "a / b 1.04 [1.02 to 1.06], at most 1.03: missed, within its spread";
+        assert_eq!(ratio(1.02, Some(false)), within);
+        assert_eq!(ratio(1.02, Some(true)), "a / b 1.04 [1.02 to 1.06], at most 1.03: held");
+    }
 }
