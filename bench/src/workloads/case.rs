@@ -94,7 +94,7 @@ impl<'a> Program<'a> {
         ];
         let title = format!("{borrowers} borrowers with {positions} positions each, {paths} simulated days");
         let row = Row::timed(id, title, sides);
-        Ok(if self.kit.quick() { row } else { row.hold(TWINE, NATIVE, 1.1).hold(TWINE, WASMTIME, 1.1) })
+        Ok(if self.kit.quick() { row } else { row.hold(TWINE, NATIVE, 1.1).hold(TWINE, WASMTIME, 1.03) })
     }
 
     /// Makes data and volumes of this size, if they are not there.
