@@ -23,9 +23,11 @@ type Sums = [Four; WORLDS];
 struct Falls([Pair; WORLDS]);
 /// And groups of worlds that are priced together.
 const GROUPS: usize = LANES / WORLDS;
-/// Instruments whose falls are used for all borrowers before the next: 8 KiB a group, which stays in the fastest cache, and a
-/// megabyte of holdings of a thousand borrowers, which come from memory once for all groups.
+/// Instruments whose falls are used for all borrowers before the next are priced: 8 KiB a group of worlds, which stays in the
+/// fastest cache, and 128 KiB in all, which stay in the next.
 const DEPTH: usize = 128;
+/// Fours whose holdings of these stay beside them, another 128 KiB: they come from memory once for all groups.
+const FOURS: usize = 32;
 
 /// Losses of each borrower over scenarios, in the market's currency; gains are negative.
 pub struct Losses<'a> {
@@ -35,7 +37,7 @@ pub struct Losses<'a> {
     /// What four borrowers at a time hold of each, none where there is nobody: of the first `DEPTH` instruments each four, then
     /// of the next, as they are read.
     holdings: Vec<Four>,
-    /// How much less the instruments are worth in the worlds at hand: all of them in one group, then in the next.
+    /// How much less `DEPTH` instruments are worth in the worlds at hand: all of them in one group, then in the next.
     falls: Vec<Falls>,
     /// What each four borrowers lose in them.
     losses: Vec<[Sums; GROUPS]>,
@@ -50,7 +52,7 @@ impl<'a> Losses<'a> {
         Self {
             pricer,
             today: pricer.price_one(&Worlds::today(market)),
-            falls: vec![Falls::default(); GROUPS * book.instruments],
+            falls: vec![Falls::default(); GROUPS * DEPTH],
             losses: vec![Default::default(); rows.len().div_ceil(BORROWERS)],
             holdings: in_order(&rows, book.instruments),
             samples: vec![Sample::new(scenarios); rows.len()],
@@ -60,21 +62,17 @@ impl<'a> Losses<'a> {
     /// Values every book in more worlds.
     pub fn add(&mut self, worlds: &Worlds) {
         let Self { pricer, today, holdings, falls, losses, samples } = self;
-        let instruments = today.len();
-        pricer.price(worlds, |instrument, values| {
-            fall(today[instrument], values, &mut falls[instrument..], instruments);
-        });
         losses.fill(Default::default());
-        let fours = losses.len();
-        for (part, holdings) in holdings.chunks((DEPTH * fours).max(1)).enumerate() {
-            let depth = holdings.len() / fours;
-            for (group, falls) in falls.chunks(instruments).enumerate() {
-                let falls = &falls[part * DEPTH..][..depth];
-                for (holdings, losses) in holdings.chunks(depth).zip(&mut *losses) {
-                    multiply(holdings, falls, &mut losses[group]);
-                }
+        let (instruments, fours) = (today.len(), losses.len());
+        pricer.price(worlds, |instrument, values| {
+            let at = instrument % DEPTH;
+            let depth = DEPTH.min(instruments - (instrument - at));
+            fall(today[instrument], values, &mut falls[at..], depth);
+            if at + 1 == depth {
+                let holdings = &holdings[(instrument - at) * fours..][..depth * fours];
+                lose(holdings, &falls[..GROUPS * depth], depth, losses);
             }
-        }
+        });
         for (samples, losses) in samples.chunks_mut(BORROWERS).zip(losses) {
             let losses = losses.as_flattened();
             for (at, sample) in samples.iter_mut().enumerate() {
@@ -103,12 +101,23 @@ fn in_order(rows: &[&[f64]], instruments: usize) -> Vec<Four> {
     holdings
 }
 
-/// How much less an instrument is worth: in each group, `stride` apart.
+/// How much less an instrument is worth: in each group, `depth` apart.
 #[inline(never)]
-fn fall(today: f64, values: &Lanes, falls: &mut [Falls], stride: usize) {
+fn fall(today: f64, values: &Lanes, falls: &mut [Falls], depth: usize) {
     let (values, _) = values.as_chunks::<WORLDS>();
-    for (falls, values) in falls.iter_mut().step_by(stride).zip(values) {
+    for (falls, values) in falls.iter_mut().step_by(depth).zip(values) {
         falls.0 = values.map(|value| [today - value; 2]);
+    }
+}
+
+/// Adds what `depth` instruments bring to everybody's losses.
+fn lose(holdings: &[Four], falls: &[Falls], depth: usize, losses: &mut [[Sums; GROUPS]]) {
+    for (holdings, losses) in holdings.chunks(FOURS * depth).zip(losses.chunks_mut(FOURS)) {
+        for (group, falls) in falls.chunks(depth).enumerate() {
+            for (holdings, losses) in holdings.chunks(depth).zip(&mut *losses) {
+                multiply(holdings, falls, &mut losses[group]);
+            }
+        }
     }
 }
 
