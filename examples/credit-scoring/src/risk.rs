@@ -233,6 +233,7 @@ impl Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::{Asset, Instrument};
 
     #[test]
     fn quantiles_of_a_hundred_days() {
@@ -266,6 +267,41 @@ mod tests {
         assert_eq!(holdings[2 * DEPTH], first_four, "the first four's last part");
         assert_eq!(holdings[2 * DEPTH + 2], [[4000.0 + last, 0.0], [0.0; 2]]);
         assert!(in_order(&[], COUNT).is_empty());
+    }
+
+    /// More borrowers and instruments than are taken at a time, in numbers that nothing divides.
+    #[test]
+    fn everybody_loses_what_their_holdings_lose() {
+        const INSTRUMENTS: usize = 2 * DEPTH + 3;
+        const COUNT: usize = FOURS * BORROWERS + 5;
+        let option =
+            |at| Instrument::Option { asset: 0, strike: 50.0 + at as f64, years: 0.5, call: at % 3 == 0 };
+        let asset = Asset { name: "A".to_owned(), price: 93.0, volatility: 0.4, returns: Vec::new() };
+        let market =
+            Market { assets: vec![asset], instruments: (0..INSTRUMENTS).map(option).collect(), rate: 0.03 };
+        let quantity = |cell| (cell * 31 % 13) as f64 - 6.0;
+        let net: Vec<f64> = (0..COUNT * INSTRUMENTS).map(quantity).collect();
+        let book = Book { instruments: INSTRUMENTS, gross: Vec::new(), net, count: 0 };
+        let pricer = Pricer::new(&market, 1.0, market.rate);
+        let mut worlds = Worlds::today(&market);
+        let today = pricer.price_one(&worlds);
+        worlds.moved(&market, LANES - 1, |_, changes| {
+            changes.iter_mut().enumerate().for_each(|(lane, change)| *change = 0.01 * lane as f64 - 0.3);
+        });
+        let mut values = Vec::new();
+        pricer.price(&worlds, |_, lanes| values.push(*lanes));
+
+        let mut losses = Losses::new(&market, &pricer, &book, worlds.count);
+        losses.add(&worlds);
+        assert_eq!(losses.samples.len(), COUNT);
+        for (row, sample) in book.net.chunks(INSTRUMENTS).zip(&losses.samples) {
+            let loss = |world: usize| {
+                let falls = today.iter().zip(&values).map(|(today, values)| today - values[world]);
+                row.iter().zip(falls).fold(0.0, |sum, (quantity, fall)| sum + quantity * fall)
+            };
+            let expected = (0..worlds.count).map(loss).fold(0.0, |sum, loss| sum + loss);
+            assert!(expected != 0.0 && sample.sum == expected, "{} is not {expected}", sample.sum);
+        }
     }
 
     #[test]
